@@ -3,6 +3,8 @@
  * render any of them without a browser behind it.
  */
 
+import type { StreamInfo } from '../client/wire';
+
 /** What a person is told when something does not work: what happened, why, and what to do. */
 export interface Problem {
   /** The machine's word for it: a code of the wire protocol, of the REST interface or of this client. */
@@ -13,23 +15,7 @@ export interface Problem {
   action?: 'retry' | 'signin' | 'devices' | 'unmute' | 'rename';
 }
 
-export type StreamState = 'live' | 'away' | 'ended' | 'offline';
-
-/** One stream as the server describes it. Times are ms since 1970 by the server's clock. */
-export interface StreamInfo {
-  name: string;
-  title: string;
-  state: StreamState;
-  /** When the stream went live. */
-  since?: number;
-  /** Since when the publisher is lost, while the state is 'away'. */
-  awaySince?: number;
-  viewers: number;
-  proto?: string;
-  /** Address of a still picture; absent when there is none. */
-  poster?: string;
-  tracks: { kind: 'audio' | 'video'; codec: string }[];
-}
+export type { StreamInfo, StreamState } from '../client/wire';
 
 /** 'waiting': nobody is live yet, the player starts by itself when somebody is. */
 export type PlayerPhase = 'connecting' | 'waiting' | 'live' | 'reconnecting' | 'away' | 'ended' | 'cannot-play';

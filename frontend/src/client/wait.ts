@@ -1,0 +1,81 @@
+/** Waiting that can be called off, and the delays between tries. */
+
+/** Resolves after ms milliseconds; rejects with the signal's reason when it is aborted first. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** The promise's outcome, or a rejection with the signal's reason if that comes first. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      // Nobody will look at the promise any more; its failure must not surface as unhandled.
+      promise.catch(() => undefined);
+      return reject(signal.reason);
+    }
+    const stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+/** A gate that many can wait at and one opens; it closes again behind them. */
+export class Bell {
+  #waiting = new Set<() => void>();
+
+  ring(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const go of waiting) go();
+  }
+
+  heard(signal: AbortSignal): Promise<void> {
+    let go = () => {};
+    const rung = new Promise<void>((resolve) => (go = resolve));
+    this.#waiting.add(go);
+    return abortable(rung, signal).finally(() => this.#waiting.delete(go));
+  }
+
+  /** Resolves when the bell rings or after ms milliseconds, whichever is first. */
+  async heardWithin(ms: number, signal: AbortSignal): Promise<void> {
+    const first = new AbortController();
+    const both = AbortSignal.any([signal, first.signal]);
+    try {
+      await Promise.race([this.heard(both), sleep(ms, both)]);
+    } finally {
+      first.abort();
+    }
+  }
+}
+
+/** Delays between tries: 0.5 s doubling to 10 s, each shortened at random by up to a half, so that a
+ *  thousand clients of a server that restarts do not come back in one moment. */
+export class Backoff {
+  #tries = 0;
+
+  get tries(): number {
+    return this.#tries;
+  }
+
+  reset(): void {
+    this.#tries = 0;
+  }
+
+  /** The next delay in ms, at least `least`. */
+  next(least = 0): number {
+    const full = Math.min(10_000, 500 * 2 ** Math.min(this.#tries, 10));
+    this.#tries++;
+    return Math.max(least, full * (0.5 + Math.random() / 2));
+  }
+}
