@@ -1,0 +1,74 @@
+package hub
+
+import "sync"
+
+// clock maps a track's RTP timestamps to the server's clock. Before the first
+// sender report a timestamp is the time when its packet came; afterwards the
+// publisher's own statement rules, shifted by what its clock differs.
+type clock struct {
+	rate  uint32
+	known bool
+	stamp uint32 // a timestamp ...
+	at    int64  // ... and its moment on the server's clock, ns
+	exact bool   // from a sender report
+}
+
+// publisherClock estimates how far a publisher's clock is from ours: the
+// smallest difference of late, because what a report is delayed on its way only
+// ever adds.
+type publisherClock struct {
+	mu     sync.Mutex
+	recent [8]int64 // ns
+	n      int
+}
+
+func (c *publisherClock) offset(difference int64) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent[c.n%len(c.recent)] = difference
+	c.n++
+	least := difference
+	for _, d := range c.recent[:min(c.n, len(c.recent))] {
+		least = min(least, d)
+	}
+	return least
+}
+
+func (c *clock) restart(rate uint32) { *c = clock{rate: rate} }
+
+// packet learns from a packet's arrival, in ns.
+func (c *clock) packet(stamp uint32, arrival int64) {
+	if c.exact {
+		return
+	}
+	if !c.known || arrival < c.moment(stamp) { // the least delayed packet is nearest to the truth
+		c.known, c.stamp, c.at = true, stamp, arrival
+	}
+}
+
+// report learns from a sender report got at arrival.
+func (c *clock) report(p *publisherClock, ntp uint64, stamp uint32, arrival int64) {
+	theirs := ntpToUnixNano(ntp)
+	c.known, c.exact = true, true
+	c.stamp, c.at = stamp, theirs+p.offset(arrival-theirs)
+}
+
+// moment returns the server's time of a timestamp near the known one, ns.
+func (c *clock) moment(stamp uint32) int64 {
+	return c.at + int64(int32(stamp-c.stamp))*1e9/int64(c.rate)
+}
+
+func (c *clock) stampAt(now int64) (uint32, bool) {
+	if !c.known || c.rate == 0 {
+		return 0, false
+	}
+	return c.stamp + uint32((now-c.at)*int64(c.rate)/1e9), true
+}
+
+// ntpToUnixNano turns an NTP time (seconds since 1900, 32.32 fixed point) into
+// ns since 1970.
+func ntpToUnixNano(ntp uint64) int64 {
+	const toUnix = 2_208_988_800
+	seconds, fraction := int64(ntp>>32)-toUnix, ntp&0xffff_ffff
+	return seconds*1e9 + int64(fraction*1e9>>32)
+}

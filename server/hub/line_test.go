@@ -1,0 +1,73 @@
+package hub
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithCancel(t.Context())
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1000, 0)
+	var l line
+	head := uint64(firstSeq)
+	place := func(seq uint16, ts uint32, after time.Duration) (uint64, uint32) {
+		s, stamp := l.place(Incoming{Seq: seq, Timestamp: ts, Arrival: start.Add(after)}, head, 90_000)
+		head = max(head, s+1)
+		return s, stamp
+	}
+	s, stamp := place(65_535, 100, 0)
+	require.EqualValues(t, firstSeq, s)
+	require.EqualValues(t, 100, stamp)
+	s, _ = place(1, 100, 0)
+	require.EqualValues(t, firstSeq+2, s, "across the wrap, one lost")
+	s, _ = place(0, 100, 0)
+	require.EqualValues(t, firstSeq+1, s, "the lost one, late")
+	s, _ = place(65_530, 50, 0)
+	require.EqualValues(t, firstSeq-5, s, "from before the first")
+
+	l.restart()
+	s, stamp = place(30_000, 7, 2*time.Second)
+	require.EqualValues(t, firstSeq+3, s)
+	require.EqualValues(t, 100+180_000, stamp)
+	s, stamp = place(30_001, 3007, 2*time.Second)
+	require.EqualValues(t, firstSeq+4, s)
+	require.EqualValues(t, 100+183_000, stamp)
+	s, stamp = place(10, 900, 2*time.Second)
+	require.EqualValues(t, firstSeq+5, s, "a jump begins anew")
+	require.EqualValues(t, 100+183_001, stamp, "time never stands still")
+}
+
+func TestClockKeepsTracksInStep(t *testing.T) {
+	t.Parallel()
+	const second = int64(time.Second)
+	base := time.Unix(1_790_000_000, 0).UnixNano()
+	theirs := base - 3600*second // the publisher's clock is an hour behind
+	ntp := func(ns int64) uint64 {
+		return uint64(ns/second+2_208_988_800)<<32 | uint64(ns%second)<<32/uint64(second)
+	}
+	var p publisherClock
+	audio, video := clock{}, clock{}
+	audio.restart(48_000)
+	video.restart(90_000)
+	audio.packet(0, base+20_000_000)
+	video.packet(0, base+90_000_000) // encoding took its time
+	a, ok := audio.stampAt(base + second)
+	require.True(t, ok)
+	require.EqualValues(t, 47_040, a, "arrival rules before the first report")
+
+	audio.report(&p, ntp(theirs+second), 48_000, base+second+30_000_000)
+	video.report(&p, ntp(theirs+second), 90_000, base+second+5_000_000)
+	audio.report(&p, ntp(theirs+2*second), 96_000, base+2*second+400_000_000) // delayed on its way
+	a, _ = audio.stampAt(base + 3*second)
+	v, _ := video.stampAt(base + 3*second)
+	require.InDelta(t, 3-0.005, float64(a)/48_000, 1e-3)
+	require.InDelta(t, 3-0.005, float64(v)/90_000, 1e-3)
+}

@@ -1,0 +1,240 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/media"
+)
+
+// countEvery bounds how often a change of the number of viewers is announced.
+const countEvery = time.Second
+
+// Stream is a name that people publish to and watch.
+type Stream struct {
+	// set at construction
+	hub  *Hub
+	name string
+
+	// guarded by mu
+	mu            sync.Mutex
+	publication   *Publication // nil while away
+	subscriptions map[*Subscription]struct{}
+	grace         *time.Timer // runs while away
+	counting      bool        // a StreamCount event is on its way
+	info          Info        // Viewers, Poster and Tracks are filled in when asked for
+	poster        []byte
+	posterVersion int
+
+	// atomic
+	tracks atomic.Pointer[[]*Track]
+}
+
+func newStream(h *Hub, name string) *Stream {
+	s := &Stream{hub: h, name: name, subscriptions: map[*Subscription]struct{}{}}
+	s.info = Info{Name: name, State: Offline}
+	s.tracks.Store(&[]*Track{})
+	return s
+}
+
+// Name returns the stream's name.
+func (s *Stream) Name() string { return s.name }
+
+// Tracks returns the tracks, at most one of a kind. The slice is shared: do
+// not change it.
+func (s *Stream) Tracks() []*Track { return *s.tracks.Load() }
+
+// Track returns the track of a kind, or nil.
+func (s *Stream) Track(k media.Kind) *Track {
+	for _, t := range s.Tracks() {
+		if t.kind == k {
+			return t
+		}
+	}
+	return nil
+}
+
+// Info returns the stream's state.
+func (s *Stream) Info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.infoLocked()
+}
+
+func (s *Stream) infoLocked() Info {
+	i := s.info
+	i.Viewers = len(s.subscriptions)
+	if s.poster != nil {
+		i.Poster = s.hub.cfg.PosterPath(s.name, s.posterVersion)
+	}
+	i.Tracks = []TrackInfo{}
+	for _, t := range s.Tracks() {
+		i.Tracks = append(i.Tracks, TrackInfo{Kind: t.kind.String(), Codec: t.Codec().Name})
+	}
+	return i
+}
+
+func (s *Stream) posterNow() ([]byte, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poster, s.posterVersion
+}
+
+// publish makes a publication; gone is true when the stream ended meanwhile
+// and the caller has to open it anew.
+func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, gone bool, err error) {
+	s.mu.Lock()
+	if s.info.State == Ended {
+		s.mu.Unlock()
+		return nil, true, nil
+	}
+	older := s.publication
+	if older != nil && !older.yieldsTo(g, o.Resume) {
+		s.mu.Unlock()
+		return nil, false, ErrBusy
+	}
+	p = newPublication(s, src, g)
+	s.publication = p
+	if s.grace != nil {
+		s.grace.Stop()
+		s.grace = nil
+	}
+	if s.info.State == Offline {
+		s.info.Since = time.Now().UnixMilli()
+	}
+	s.info.State, s.info.AwaySince, s.info.Proto = Live, 0, o.Proto
+	if o.Title != "" || older == nil {
+		s.info.Title = o.Title
+	}
+	info := s.infoLocked()
+	s.mu.Unlock()
+
+	if older != nil {
+		older.finish(ErrReplaced)
+	}
+	s.hub.cfg.Log.Info("stream live", "stream", s.name, "proto", o.Proto, "peer", o.Peer)
+	s.hub.announce(StreamLive, info)
+	return p, false, nil
+}
+
+// unpublish is called once for each publication when it ends.
+func (s *Stream) unpublish(p *Publication, reason error) {
+	s.mu.Lock()
+	if s.publication != p {
+		s.mu.Unlock()
+		return
+	}
+	s.publication = nil
+	if reason == ErrEnded {
+		s.mu.Unlock()
+		s.end(ErrEnded)
+		return
+	}
+	s.info.State, s.info.AwaySince = Away, time.Now().UnixMilli()
+	s.grace = time.AfterFunc(s.hub.cfg.Grace, s.giveUp)
+	info := s.infoLocked()
+	s.mu.Unlock()
+	s.hub.cfg.Log.Info("stream away", "stream", s.name, "reason", reason)
+	s.hub.announce(StreamAway, info)
+}
+
+// giveUp ends the stream when the grace time is over.
+func (s *Stream) giveUp() {
+	s.mu.Lock()
+	away := s.publication == nil && s.info.State == Away
+	s.mu.Unlock()
+	if away {
+		s.end(ErrEnded)
+	}
+}
+
+// end closes whatever belongs to the stream and forgets it.
+func (s *Stream) end(reason error) {
+	s.mu.Lock()
+	if s.info.State == Ended || (reason == ErrEnded && s.publication != nil) {
+		s.mu.Unlock()
+		return
+	}
+	s.info.State = Ended
+	if s.grace != nil {
+		s.grace.Stop()
+	}
+	p := s.publication
+	s.publication = nil
+	info := s.infoLocked()
+	subscriptions := s.subscriptions
+	s.subscriptions = map[*Subscription]struct{}{}
+	s.mu.Unlock()
+
+	s.hub.remove(s)
+	if p != nil {
+		p.finish(reason)
+	}
+	for sub := range subscriptions {
+		sub.finish(reason)
+	}
+	for _, t := range s.Tracks() {
+		t.closeSinks(reason)
+	}
+	s.hub.cfg.Log.Info("stream ended", "stream", s.name, "reason", reason)
+	s.hub.announce(StreamEnded, info)
+}
+
+// track returns the track of a kind, making it when it is new.
+func (s *Stream) track(k media.Kind, c media.Codec) *Track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.Track(k); t != nil {
+		return t
+	}
+	t := newTrack(s, k, c)
+	list := append(append([]*Track(nil), s.Tracks()...), t)
+	s.tracks.Store(&list)
+	return t
+}
+
+// tracksChanged tells subscriptions and observers.
+func (s *Stream) tracksChanged() {
+	s.mu.Lock()
+	info := s.infoLocked()
+	subscriptions := make([]*Subscription, 0, len(s.subscriptions))
+	for sub := range s.subscriptions {
+		subscriptions = append(subscriptions, sub)
+	}
+	s.mu.Unlock()
+	for _, sub := range subscriptions {
+		if sub.options.Changed != nil {
+			sub.options.Changed()
+		}
+	}
+	s.hub.announce(StreamTracks, info)
+}
+
+// countChanged announces the number of viewers, at most once in countEvery;
+// mu is held.
+func (s *Stream) countChanged() {
+	if s.counting || s.info.State == Ended {
+		return
+	}
+	s.counting = true
+	time.AfterFunc(countEvery, func() {
+		s.mu.Lock()
+		s.counting = false
+		info := s.infoLocked()
+		s.mu.Unlock()
+		if info.State != Ended {
+			s.hub.announce(StreamCount, info)
+		}
+	})
+}
+
+func (s *Stream) source() Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publication == nil {
+		return nil
+	}
+	return s.publication.source
+}

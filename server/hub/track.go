@@ -1,0 +1,171 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/ring"
+)
+
+// Slots of the packet rings: about 4 s of 2 Mbit/s video, 5 s of audio.
+const (
+	videoSlots = 1024
+	audioSlots = 256
+)
+
+// Track is one audio or video of a stream. It outlives publications: its
+// sequence numbers and timestamps go on from one to the next.
+type Track struct {
+	// set at construction
+	stream *Stream
+	kind   media.Kind
+	ring   *ring.Ring
+
+	// guarded by mu
+	mu       sync.Mutex
+	input    *Input // who may write
+	line     line
+	clock    clock
+	keyframe keyframeRequests
+
+	// atomic
+	codec atomic.Pointer[media.Codec]
+	sinks atomic.Pointer[[]*attachment]
+}
+
+type attachment struct{ sink PacketSink }
+
+// Input is what one publication writes a track through. Once another
+// publication has taken over the track it writes nothing.
+type Input struct {
+	// set at construction
+	track     *Track
+	publisher *publisherClock // shared by the publication's inputs
+}
+
+// Incoming is an RTP packet as a source got it, with the source's own numbers.
+type Incoming struct {
+	Seq       uint16
+	Timestamp uint32
+	Marker    bool
+	Arrival   time.Time
+	Payload   []byte // copied
+}
+
+func newTrack(s *Stream, k media.Kind, c media.Codec) *Track {
+	slots := videoSlots
+	if k == media.Audio {
+		slots = audioSlots
+	}
+	t := &Track{stream: s, kind: k, ring: ring.New(slots, firstSeq)}
+	t.codec.Store(&c)
+	t.sinks.Store(&[]*attachment{})
+	return t
+}
+
+// Kind returns whether the track is audio or video.
+func (t *Track) Kind() media.Kind { return t.kind }
+
+// Codec returns the codec of the packets written now; a new publication may
+// change it.
+func (t *Track) Codec() media.Codec { return *t.codec.Load() }
+
+// Ring returns the packets that are held, for sinks that start in the past or
+// resend.
+func (t *Track) Ring() *ring.Ring { return t.ring }
+
+// bind makes a new input the track's only writer.
+func (t *Track) bind(c media.Codec, publisher *publisherClock) *Input {
+	in := &Input{track: t, publisher: publisher}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if *t.codec.Load() != c {
+		t.codec.Store(&c)
+		t.ring.Forget()
+	}
+	t.input = in
+	t.line.restart()
+	t.clock.restart(c.ClockRate)
+	return in
+}
+
+// Track returns the track that the input writes.
+func (in *Input) Track() *Track { return in.track }
+
+// WritePacket puts a packet on the stream's own line of sequence numbers and
+// timestamps and hands it to the sinks. It never blocks; duplicates and packets
+// of an input that was replaced are dropped.
+func (in *Input) WritePacket(p Incoming) {
+	t := in.track
+	_, keyframe := media.Inspect(t.Codec().Name, p.Payload)
+	arrival := p.Arrival.UnixNano()
+	t.mu.Lock()
+	if t.input != in {
+		t.mu.Unlock()
+		return
+	}
+	seq, ts := t.line.place(p, t.ring.Head(), t.clock.rate)
+	stored := t.ring.Put(media.Packet{
+		Seq: seq, Timestamp: ts, Arrival: arrival, Payload: p.Payload, Marker: p.Marker, Keyframe: keyframe,
+	})
+	if stored != nil {
+		t.clock.packet(ts, arrival)
+		if keyframe {
+			t.keyframe.came(p.Arrival)
+		}
+	}
+	t.mu.Unlock()
+	if stored == nil {
+		return
+	}
+	for _, a := range *t.sinks.Load() {
+		a.sink.WritePacket(stored)
+	}
+}
+
+// SenderReport takes the publisher's own statement that its RTP timestamp rtp
+// was sampled at ntp (RFC 3550 section 6.4.1, 32.32 fixed point), got at
+// arrival. It keeps audio and video in step for every viewer.
+func (in *Input) SenderReport(ntp uint64, rtp uint32, arrival time.Time) {
+	t := in.track
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.input == in && t.line.begun {
+		t.clock.report(in.publisher, ntp, rtp+t.line.stampOffset, arrival.UnixNano())
+	}
+}
+
+// StampAt returns the track's RTP timestamp at a moment of the server's clock,
+// for sender reports to viewers; ok is false before the first packet.
+func (t *Track) StampAt(now time.Time) (stamp uint32, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clock.stampAt(now.UnixNano())
+}
+
+// Attach hands every packet from now on to sink until detach is called.
+func (t *Track) Attach(sink PacketSink) (detach func()) {
+	a := &attachment{sink}
+	t.changeSinks(func(list []*attachment) []*attachment { return append(list, a) })
+	return func() {
+		t.changeSinks(func(list []*attachment) []*attachment { return without(list, a) })
+	}
+}
+
+func (t *Track) changeSinks(change func([]*attachment) []*attachment) {
+	for {
+		old := t.sinks.Load()
+		list := change(append([]*attachment(nil), *old...))
+		if t.sinks.CompareAndSwap(old, &list) {
+			return
+		}
+	}
+}
+
+func (t *Track) closeSinks(reason error) {
+	for _, a := range *t.sinks.Swap(&[]*attachment{}) {
+		a.sink.Close(reason)
+	}
+}
