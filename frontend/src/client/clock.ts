@@ -1,4 +1,4 @@
-/** The server's clock, learned from pings. */
+/** The server's clock, learned from pings. Local times are performance.now(): no step of the local clock moves it. */
 
 interface Sample {
   /** Server time minus local time, ms. */
@@ -15,7 +15,7 @@ export class ServerClock {
 
   /** Takes the time of a message without a known round trip: good to half of one. */
   roughly(serverTime: number): void {
-    this.#rough = serverTime - Date.now();
+    this.#rough = serverTime - performance.now();
     this.#samples = [];
   }
 
@@ -31,7 +31,7 @@ export class ServerClock {
   now(): number {
     let best: Sample | undefined;
     for (const s of this.#samples) if (!best || s.roundTrip <= best.roundTrip) best = s;
-    return Date.now() + (best ? best.offset : this.#rough);
+    return performance.now() + (best ? best.offset : this.#rough);
   }
 
   /** The shortest round trip of late in ms, null before the first pong. */

@@ -1,0 +1,231 @@
+/**
+ * The one WebSocket of a page: it opens, stays open through lost networks and restarting servers, and
+ * carries the requests of every viewing and publication. Knows no media.
+ */
+
+import { ServerClock } from './clock';
+import { ProtocolError } from './errors';
+import { Follows } from './follows';
+import { Requests } from './requests';
+import { Socket } from './socket';
+import { Backoff, Bell, abortable } from './wait';
+import type { Answer, Notice, Request, ServerMessage, StreamInfo, Welcome, WireUser } from './wire';
+
+/** 'waiting': between two tries. 'closed': not started, ended by close(), or refused for good (`refusal`). */
+export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'closed';
+
+export interface ConnectionOptions {
+  /** Address of the WebSocket; by default /ws of the page's own origin. */
+  url?: string;
+  /** A token or stream key for the whole connection. */
+  token?: string;
+}
+
+/** What a session hears besides the answers to its requests. */
+export interface SessionListener {
+  /** The server ended the session. */
+  stopped(why: ProtocolError): void;
+  /** A notice of the session failed; the session goes on. */
+  failed(why: ProtocolError): void;
+}
+
+/** Refusals of the hello that trying again does not cure. */
+const final = new Set(['unauthenticated', 'denied', 'expired', 'bad_request', 'bad_version']);
+
+/** Open for this long (ms) means that opening has worked. */
+const settled = 5000;
+
+export class Connection {
+  // set at construction
+  readonly #options: ConnectionOptions;
+  readonly #clock = new ServerClock();
+  readonly #follows = new Follows((m) => void this.send(m));
+  readonly #requests = new Requests();
+  // changed by events
+  #socket: Socket | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #backoff = new Backoff();
+  #leastDelay = 0;
+  #openSince = 0;
+  #state: ConnectionState = 'closed';
+  #welcome: Welcome | null = null;
+  #refusal: ProtocolError | null = null;
+  #iceServers: RTCIceServer[] | null = null;
+  #lastId = 0;
+  // who listens
+  readonly #sessions = new Map<string, SessionListener>();
+  readonly #watchers = new Set<(s: ConnectionState) => void>();
+  readonly #opened = new Bell();
+  readonly #iceCame = new Bell();
+
+  constructor(options: ConnectionOptions = {}) {
+    this.#options = options;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** How many tries it took, or has taken so far, to be open for some seconds. */
+  get failures(): number {
+    return this.#backoff.tries;
+  }
+
+  /** Who the server takes this connection for; null for a visitor. */
+  get user(): WireUser | null {
+    return this.#welcome?.user ?? null;
+  }
+
+  /** Why the server refused the hello for good; null otherwise. */
+  get refusal(): ProtocolError | null {
+    return this.#refusal;
+  }
+
+  /** The server's time now, ms since 1970; the local clock's guess until the welcome. */
+  serverNow(): number {
+    return this.#welcome ? this.#clock.now() : Date.now();
+  }
+
+  /** Calls fn on every change of the state, until the returned function is called. */
+  subscribe(fn: (s: ConnectionState) => void): () => void {
+    this.#watchers.add(fn);
+    fn(this.#state);
+    return () => this.#watchers.delete(fn);
+  }
+
+  /** Opens the connection unless it is open or trying; it then comes back by itself until close(). */
+  start(): void {
+    if (this.#state !== 'closed') return;
+    this.#refusal = null;
+    this.#backoff.reset();
+    this.#connect();
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#set('closed');
+    this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'));
+  }
+
+  /** Opens it anew, so that the server sees a sign-in or sign-out. */
+  reconnect(): void {
+    this.close();
+    this.start();
+  }
+
+  /** The network may have changed: ends a wait at once, and tests an open socket. */
+  hurry(): void {
+    if (this.#state === 'waiting') {
+      clearTimeout(this.#retry);
+      this.#connect();
+    } else if (this.#state === 'open') {
+      this.#socket?.probe(3000);
+    }
+  }
+
+  /** Resolves when the connection is open; rejects when it is refused for good or the signal is aborted. */
+  async whenOpen(signal: AbortSignal): Promise<void> {
+    while (this.#state !== 'open') {
+      if (this.#refusal) throw this.#refusal;
+      await this.#opened.heard(signal);
+    }
+  }
+
+  /** The ICE servers for this connection. The server sends them right behind the welcome. */
+  async iceServers(signal: AbortSignal): Promise<RTCIceServer[]> {
+    if (!this.#iceServers) await this.#iceCame.heardWithin(250, signal);
+    return this.#iceServers ?? [];
+  }
+
+  /** Sends a message that has no answer; reports whether it went out. */
+  send(m: Notice): boolean {
+    return this.#state === 'open' && (this.#socket?.send({ ch: 'rtc', ...m }) ?? false);
+  }
+
+  /** Sends a request. Rejects with a ProtocolError, or with the signal's reason. */
+  request(m: Request, signal?: AbortSignal): Promise<Answer> {
+    const answer = this.#requests.wait(m.id, signal);
+    const sent = this.#state === 'open' && this.#socket?.send({ ch: 'rtc', ...m });
+    if (!sent) this.#requests.fail(m.id, new ProtocolError('connection_lost', 'the connection is not open'));
+    return signal ? abortable(answer, signal) : answer;
+  }
+
+  /** Hears a stream's state now and on every change, across reconnects. Returns the end of it. */
+  follow(stream: string, fn: (s: StreamInfo) => void, token?: string): () => void {
+    return this.#follows.add(stream, fn, token);
+  }
+
+  /** Hears what the server says about a session. Returns the end of it. */
+  listen(id: string, listener: SessionListener): () => void {
+    this.#sessions.set(id, listener);
+    return () => this.#sessions.delete(id);
+  }
+
+  /** A fresh id for a session. */
+  nextId(prefix: 'p' | 'w'): string {
+    return `${prefix}${++this.#lastId}`;
+  }
+
+  #connect(): void {
+    this.#iceServers = null;
+    this.#set('connecting');
+    const url = this.#options.url ?? socketAddress(location.origin);
+    this.#socket = new Socket(url, this.#options.token, this.#clock, {
+      welcome: (m) => this.#opening(m),
+      message: (m) => this.#take(m),
+      closed: (why) => this.#closed(why),
+    });
+  }
+
+  #opening(m: Welcome): void {
+    this.#welcome = m;
+    this.#leastDelay = 0;
+    this.#openSince = performance.now();
+    this.#set('open');
+    this.#follows.renew();
+    this.#opened.ring();
+  }
+
+  #take(m: ServerMessage): void {
+    if (m.type === 'answer') this.#requests.answer(m);
+    else if (m.type === 'stream') this.#follows.deliver(m.stream);
+    else if (m.type === 'stopped') this.#sessions.get(m.id)?.stopped(ProtocolError.from(m));
+    else if (m.type === 'ice') {
+      this.#iceServers = m.iceServers;
+      this.#iceCame.ring();
+    } else if (m.type === 'error') {
+      if (m.code === 'shutdown') this.#leastDelay = (m.retryAfter ?? 0) * 1000;
+      if (m.id === undefined) return;
+      const why = ProtocolError.from(m);
+      if (!this.#requests.fail(m.id, why)) this.#sessions.get(m.id)?.failed(why);
+    }
+  }
+
+  #closed(why: ProtocolError): void {
+    this.#socket = null;
+    const wanted = this.#state !== 'closed';
+    // A server that welcomes and then closes at once must not be asked twice a second.
+    if (this.#state === 'open' && performance.now() - this.#openSince > settled) this.#backoff.reset();
+    if (wanted && final.has(why.code)) {
+      this.#refusal = why;
+      this.#set('closed');
+      this.#opened.ring();
+    } else if (wanted) {
+      this.#set('waiting');
+      const least = Math.max(this.#leastDelay, (why.retryAfter ?? 0) * 1000);
+      this.#retry = setTimeout(() => this.#connect(), this.#backoff.next(least));
+    }
+    this.#requests.failAll(new ProtocolError('connection_lost', why.message));
+  }
+
+  #set(state: ConnectionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    for (const fn of [...this.#watchers]) fn(state);
+  }
+}
+
+/** The address of the WebSocket of a server at an http(s) origin. */
+export function socketAddress(origin: string): string {
+  return origin.replace(/^http/, 'ws').replace(/\/$/, '') + '/ws';
+}

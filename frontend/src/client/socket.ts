@@ -1,0 +1,116 @@
+/**
+ * One WebSocket from hello to close: the opening, the pings and what they tell. Connection makes a new one
+ * for each try.
+ */
+
+import type { ServerClock } from './clock';
+import { ProtocolError } from './errors';
+import { parseMessage, protocolVersion, type ServerMessage, type Welcome } from './wire';
+
+export interface SocketEvents {
+  welcome(m: Welcome): void;
+  message(m: ServerMessage): void;
+  /** Called once, with the server's word when it gave one. */
+  closed(why: ProtocolError): void;
+}
+
+/** The welcome has to come within this time, ms. */
+const openWithin = 10_000;
+const pingEvery = 15_000;
+/** The first pings come quickly: the clock is wanted when the first frame is shown. */
+const firstPings = [0, 400, 800];
+const pongWithin = 10_000;
+
+export class Socket {
+  // set at construction
+  readonly #ws: WebSocket;
+  readonly #clock: ServerClock;
+  readonly #events: SocketEvents;
+  // changed by events
+  #timers = new Set<ReturnType<typeof setTimeout>>();
+  #pongDue: ReturnType<typeof setTimeout> | undefined;
+  #welcomed = false;
+  #done = false;
+
+  constructor(url: string, token: string | undefined, clock: ServerClock, events: SocketEvents) {
+    this.#clock = clock;
+    this.#events = events;
+    this.#ws = new WebSocket(url);
+    this.#ws.onopen = () => this.send({ type: 'hello', version: protocolVersion, ...(token === undefined ? {} : { token }) });
+    this.#ws.onmessage = (e) => this.#take(e.data);
+    this.#ws.onclose = () => this.close(new ProtocolError('connection_lost', 'the connection to the server closed'));
+    this.#after(openWithin, () => {
+      if (!this.#welcomed) this.close(new ProtocolError('timeout', 'the server did not answer'));
+    });
+  }
+
+  /** Reports whether the message went out. */
+  send(m: object): boolean {
+    if (this.#ws.readyState !== WebSocket.OPEN) return false;
+    this.#ws.send(JSON.stringify(m));
+    return true;
+  }
+
+  /** Asks the server for a sign of life; closes when none comes within ms. */
+  probe(within: number): void {
+    if (!this.#welcomed || !this.send({ type: 'ping', t: performance.now() })) return;
+    clearTimeout(this.#pongDue);
+    this.#pongDue = setTimeout(() => this.close(new ProtocolError('timeout', 'the server is silent')), within);
+  }
+
+  close(why: ProtocolError): void {
+    if (this.#done) return;
+    this.#done = true;
+    for (const t of this.#timers) clearTimeout(t);
+    clearTimeout(this.#pongDue);
+    this.#ws.onopen = this.#ws.onmessage = this.#ws.onclose = null;
+    this.#ws.close();
+    this.#events.closed(why);
+  }
+
+  #take(data: unknown): void {
+    if (typeof data !== 'string') return;
+    let m: ServerMessage | null;
+    try {
+      m = parseMessage(data);
+    } catch (e) {
+      // Without a welcome there is nothing to go on with; later, one bad message costs only itself.
+      console.warn('heliograph: a message of the server breaks the protocol:', e);
+      if (!this.#welcomed) this.close(new ProtocolError('bad_version', String(e)));
+      return;
+    }
+    if (m) this.#dispatch(m);
+  }
+
+  #dispatch(m: ServerMessage): void {
+    if (m.type === 'pong') {
+      clearTimeout(this.#pongDue);
+      this.#clock.sample(m.t, performance.now(), m.time);
+    } else if (m.type === 'welcome') {
+      this.#welcomed = true;
+      this.#clock.roughly(m.time);
+      for (const ms of firstPings) this.#after(ms, () => this.probe(pongWithin));
+      this.#keepPinging();
+      this.#events.welcome(m);
+    } else if (m.type === 'error' && !this.#welcomed) {
+      this.close(ProtocolError.from(m));
+    } else {
+      this.#events.message(m);
+    }
+  }
+
+  #keepPinging(): void {
+    this.#after(pingEvery, () => {
+      this.probe(pongWithin);
+      this.#keepPinging();
+    });
+  }
+
+  #after(ms: number, fn: () => void): void {
+    const t = setTimeout(() => {
+      this.#timers.delete(t);
+      fn();
+    }, ms);
+    this.#timers.add(t);
+  }
+}

@@ -1,0 +1,28 @@
+/** Watching over WHEP, for servers and pages without our WebSocket. Does not reconnect. */
+
+import { HttpOffer } from './offer';
+
+export class Whep {
+  readonly media = new MediaStream();
+  readonly #offer: HttpOffer;
+
+  /** Watches an endpoint such as https://host/whep/stream. */
+  constructor(endpoint: string, token?: string) {
+    this.#offer = new HttpOffer(endpoint, token);
+    this.#offer.pc.ontrack = (e) => this.media.addTrack(e.track);
+    for (const kind of ['video', 'audio']) this.#offer.pc.addTransceiver(kind, { direction: 'recvonly' });
+  }
+
+  get pc(): RTCPeerConnection {
+    return this.#offer.pc;
+  }
+
+  /** Rejects with a ProtocolError or the signal's reason. */
+  open(signal?: AbortSignal): Promise<void> {
+    return this.#offer.open(signal);
+  }
+
+  close(): Promise<void> {
+    return this.#offer.close();
+  }
+}

@@ -1,0 +1,85 @@
+/** What a person is told for each code of the wire protocol, of the REST interface and of this client. */
+
+import type { ProtocolError } from '../client/errors';
+import type { Problem } from './types';
+
+export type Side = 'watching' | 'publishing';
+
+interface Words {
+  title: string;
+  message: string;
+  action?: Problem['action'];
+}
+
+/** How a person knows codecs. */
+const codecNames: Record<string, string> = { H264: 'H.264', H265: 'H.265', opus: 'Opus' };
+
+const words: Record<string, Words> = {
+  bad_request: { title: 'The server did not take the request', message: 'This page and the server do not fit together. Reload the page to get the current one.', action: 'retry' },
+  bad_version: { title: 'This page is older than the server', message: 'The server was updated. Reload the page to get the current one.', action: 'retry' },
+  bad_name: { title: 'This name is not allowed', message: 'Names have letters, digits, dots, dashes and underscores. Choose another one.', action: 'rename' },
+  throttled: { title: 'Too many tries', message: 'The server takes a break from this address. The next try comes by itself.' },
+  internal: { title: 'The server had a fault', message: 'It is noted in the server’s log. The next try comes by itself.', action: 'retry' },
+  shutdown: { title: 'The server restarts', message: 'The page connects again by itself in a few seconds.' },
+  lost: { title: 'The connection dropped', message: 'Nothing arrived for a while. Connecting again.' },
+  failed: { title: 'Your network changed', message: 'Looking for a new path.' },
+  unreachable: { title: 'No path for media', message: 'The network between here and the server blocks UDP and TCP to its port. Another network or turning a VPN off may help. Trying again.', action: 'retry' },
+  connection_lost: { title: 'The server does not answer', message: 'It may be restarting, or the network is down. Trying again.', action: 'retry' },
+  timeout: { title: 'The server does not answer', message: 'It may be busy, or the network is slow. Trying again.', action: 'retry' },
+  offline: { title: 'You are offline', message: 'This device has no network. Everything goes on by itself when it is back.' },
+  no_session: { title: 'The session is gone', message: 'The server no longer knows it. Connecting again.' },
+  expired: { title: 'The access has run out', message: 'The time of the key or link is over. Sign in, or ask for a new one.', action: 'signin' },
+  aborted: { title: 'Stopped', message: 'The request was called off.' },
+};
+
+const watching: Record<string, Words> = {
+  unauthenticated: { title: 'This stream is not public', message: 'Sign in to watch it, or open the link that its owner sent.', action: 'signin' },
+  denied: { title: 'You may not watch this stream', message: 'The account or link does not cover it. Sign in with another account, or ask its owner.', action: 'signin' },
+  not_live: { title: 'Not live yet', message: 'Playing starts by itself when the stream goes live.' },
+  ended: { title: 'The stream has ended', message: 'If it comes back, playing starts by itself.' },
+  replaced: { title: 'Watching elsewhere', message: 'This viewing went on in another place. Press Retry to watch here.', action: 'retry' },
+};
+
+const publishing: Record<string, Words> = {
+  unauthenticated: { title: 'Sign in to go on air', message: 'Publishing needs an account or a stream key. Sign in, then go on air again.', action: 'signin' },
+  denied: { title: 'You may not publish here', message: 'The account or key does not cover this name. Choose another name, or sign in with another account.', action: 'rename' },
+  busy: { title: 'This name is on air', message: 'Somebody else publishes under it now. Choose another name, or wait until they end.', action: 'rename' },
+  replaced: { title: 'On air elsewhere', message: 'The same stream was started in another window or on another device and goes on there. Press Retry to take it back.', action: 'retry' },
+  ended: { title: 'The stream was ended', message: 'It was ended from the server’s side. Press Retry to go on air again.', action: 'retry' },
+  not_live: { title: 'The stream is gone', message: 'The server no longer has it. Going on air again.' },
+  unsupported_codec: { title: 'The server cannot take this video', message: 'This browser offers no codec that the server passes on. Choose VP8, or use a current browser.', action: 'devices' },
+};
+
+/** The words for a failed request or an ended session. */
+export function problemOf(why: ProtocolError, side: Side): Problem {
+  if (why.code === 'unsupported_codec' && side === 'watching') return cannotDecode(why.codec);
+  const special = side === 'watching' ? watching : publishing;
+  const w = special[why.code] ?? words[why.code];
+  // An unknown code of a newer server still has its sentence.
+  if (!w) return { code: why.code, title: 'That did not work', message: sentence(why.message), action: 'retry' };
+  const message = why.retryAfter ? `${w.message} Next try in ${Math.ceil(why.retryAfter)} s.` : w.message;
+  return { ...w, message, code: why.code };
+}
+
+/** The words for a code without an error behind it. */
+export function problem(code: string): Problem {
+  const w = words[code] ?? { title: 'That did not work', message: 'Try again.', action: 'retry' as const };
+  return { ...w, code };
+}
+
+function cannotDecode(codec = ''): Problem {
+  const name = codecNames[codec] ?? codec;
+  return {
+    code: 'unsupported_codec',
+    title: 'This browser cannot play it',
+    message: name
+      ? `The stream sends ${name}, which this browser does not decode. Open the page in another browser, or ask the broadcaster to send VP8 or H.264.`
+      : 'The stream sends a format that this browser does not decode. Open the page in another browser, or ask the broadcaster to send VP8 or H.264.',
+    action: 'retry',
+  };
+}
+
+function sentence(message: string): string {
+  const m = message || 'the server refused the request';
+  return m.charAt(0).toUpperCase() + m.slice(1) + (/[.!?]$/.test(m) ? '' : '.');
+}

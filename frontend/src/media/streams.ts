@@ -1,0 +1,71 @@
+/** The list of streams, fetched every 5 s while the page is seen. */
+
+import { sleep } from '../client/wait';
+import { parseStream, type StreamInfo } from '../client/wire';
+import { asProblem, rest } from './rest';
+import { Store } from './store';
+import type { Readable, StreamsState } from './types';
+
+const every = 5000;
+
+export class StreamsStore implements Readable<StreamsState> {
+  readonly #store = new Store<StreamsState>({ streams: null, problem: null });
+  #running: AbortController | null = null;
+
+  subscribe(fn: (state: StreamsState) => void): () => void {
+    return this.#store.subscribe(fn);
+  }
+
+  get(): StreamsState {
+    return this.#store.get();
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = new AbortController();
+    void this.#run(this.#running.signal);
+  }
+
+  close(): void {
+    this.#running?.abort();
+    this.#running = null;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    try {
+      for (;;) {
+        await seen(signal);
+        await this.#fetch(signal);
+        await sleep(every, signal);
+      }
+    } catch (e) {
+      if (!signal.aborted) throw e;
+    }
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    try {
+      this.#store.patch({ streams: parseStreams(await rest('GET', 'streams', { signal })), problem: null });
+    } catch (e) {
+      signal.throwIfAborted();
+      this.#store.patch({ problem: asProblem(e) });
+    }
+  }
+}
+
+function parseStreams(value: unknown): StreamInfo[] {
+  const streams = (value as { streams?: unknown } | null)?.streams ?? [];
+  if (!Array.isArray(streams)) throw new TypeError('the list of streams is missing');
+  return streams.map(parseStream);
+}
+
+/** Resolves when the page is visible. */
+function seen(signal: AbortSignal): Promise<void> {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const done = new AbortController();
+    const both = { signal: done.signal };
+    document.addEventListener('visibilitychange', () => document.hidden || (done.abort(), resolve()), both);
+    signal.addEventListener('abort', () => (done.abort(), reject(signal.reason)), both);
+  });
+}
