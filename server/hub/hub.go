@@ -119,16 +119,9 @@ func (h *Hub) open(name string) (*Stream, error) {
 	return s, nil
 }
 
-// WatchOptions describe a subscription.
-type WatchOptions struct {
-	Proto   string
-	Peer    string
-	Changed func() // called when the stream's tracks change; must not block
-}
-
 // Watch subscribes to the stream that g names. It returns ErrDenied for a
 // grant that is not for watching and ErrNotLive when nobody publishes it.
-func (h *Hub) Watch(g auth.Grant, o WatchOptions) (*Subscription, error) {
+func (h *Hub) Watch(g auth.Grant) (*Subscription, error) {
 	if !g.Allows(auth.Watch, time.Now()) {
 		return nil, ErrDenied
 	}
@@ -136,7 +129,7 @@ func (h *Hub) Watch(g auth.Grant, o WatchOptions) (*Subscription, error) {
 	if s == nil {
 		return nil, ErrNotLive
 	}
-	return s.watch(o)
+	return s.watch()
 }
 
 func (h *Hub) find(name string) *Stream {

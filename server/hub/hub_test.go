@@ -29,6 +29,12 @@ func (s *fakeSource) RequestKeyframe(*Track, int) {
 	s.keyframes++
 }
 
+func (s *fakeSource) asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keyframes
+}
+
 func (s *fakeSource) Close(reason error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +69,7 @@ func publish(t *testing.T, h *Hub, src Source, o Options) *Publication {
 
 func watch(t *testing.T, h *Hub) *Subscription {
 	t.Helper()
-	sub, err := h.Watch(auth.System(auth.Watch, "harbour"), WatchOptions{})
+	sub, err := h.Watch(auth.System(auth.Watch, "harbour"))
 	require.NoError(t, err)
 	return sub
 }
@@ -84,9 +90,9 @@ func TestGrantIsDemanded(t *testing.T) {
 	_, err = h.Publish(auth.System(auth.Watch, "harbour"), &fakeSource{}, Options{})
 	require.ErrorIs(t, err, ErrDenied, "a grant to watch does not publish")
 	publish(t, h, &fakeSource{}, Options{})
-	_, err = h.Watch(auth.System(auth.Publish, "harbour"), WatchOptions{})
+	_, err = h.Watch(auth.System(auth.Publish, "harbour"))
 	require.ErrorIs(t, err, ErrDenied)
-	_, err = h.Watch(auth.System(auth.Watch, "nobody"), WatchOptions{})
+	_, err = h.Watch(auth.System(auth.Watch, "nobody"))
 	require.ErrorIs(t, err, ErrNotLive)
 }
 
@@ -194,10 +200,10 @@ func TestKeyframeRequestsAreMerged(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		synctest.Wait()
-		require.Equal(t, 2, src.keyframes, "two in the first second")
+		require.Equal(t, 2, src.asked(), "two in the first second")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Equal(t, 3, src.keyframes, "the one that waited")
+		require.Equal(t, 3, src.asked(), "the one that waited")
 
 		time.Sleep(time.Second)
 		in.Track().RequestKeyframe(0)
@@ -206,7 +212,7 @@ func TestKeyframeRequestsAreMerged(t *testing.T) {
 		in.WritePacket(Incoming{Seq: 1, Arrival: time.Now(), Payload: vp8Packet(true)})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Equal(t, 4, src.keyframes, "a keyframe came, the waiting request is dropped")
+		require.Equal(t, 4, src.asked(), "a keyframe came, the waiting request is dropped")
 	})
 }
 

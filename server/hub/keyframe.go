@@ -34,11 +34,12 @@ func (t *Track) RequestKeyframe(layer int) {
 	t.askSource(layer)
 }
 
-// requestDue sends a request that had to wait since it was made.
+// requestDue sends a request that had to wait since it was made, unless a
+// keyframe or another request came first.
 func (t *Track) requestDue(made time.Time, layer int) {
 	t.mu.Lock()
 	t.keyframe.pending = false
-	served := t.keyframe.newest.After(made)
+	served := t.keyframe.newest.After(made) || t.keyframe.asked.After(made)
 	if !served {
 		t.keyframe.asked = time.Now()
 	}

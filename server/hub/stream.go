@@ -205,9 +205,7 @@ func (s *Stream) tracksChanged() {
 	}
 	s.mu.Unlock()
 	for _, sub := range subscriptions {
-		if sub.options.Changed != nil {
-			sub.options.Changed()
-		}
+		sub.tracksChanged()
 	}
 	s.hub.announce(StreamTracks, info)
 }

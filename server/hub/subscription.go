@@ -6,17 +6,18 @@ import "sync"
 // stream's tracks keeps one.
 type Subscription struct {
 	// set at construction
-	stream  *Stream
-	options WatchOptions
-	done    chan struct{}
+	stream *Stream
+	done   chan struct{}
 
-	// guarded by once
-	once   sync.Once
-	reason error
+	// guarded by mu
+	mu      sync.Mutex
+	reason  error
+	changed func()
+	ended   func(error)
 }
 
-func (s *Stream) watch(o WatchOptions) (*Subscription, error) {
-	sub := &Subscription{stream: s, options: o, done: make(chan struct{})}
+func (s *Stream) watch() (*Subscription, error) {
+	sub := &Subscription{stream: s, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.info.State != Live && s.info.State != Away {
@@ -30,20 +31,29 @@ func (s *Stream) watch(o WatchOptions) (*Subscription, error) {
 // Stream returns the stream.
 func (sub *Subscription) Stream() *Stream { return sub.stream }
 
+// Bind sets what is called when the stream's tracks change and, once, when the
+// subscription has ended. Neither may block.
+func (sub *Subscription) Bind(changed func(), ended func(reason error)) {
+	sub.mu.Lock()
+	sub.changed, sub.ended = changed, ended
+	reason := sub.reason
+	sub.mu.Unlock()
+	if reason != nil {
+		ended(reason)
+	}
+}
+
 // Done is closed when the subscription has ended; Reason then says why.
 func (sub *Subscription) Done() <-chan struct{} { return sub.done }
 
 // Reason returns why the subscription ended, nil while it lasts.
 func (sub *Subscription) Reason() error {
-	select {
-	case <-sub.done:
-		return sub.reason
-	default:
-		return nil
-	}
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.reason
 }
 
-// Close ends the subscription.
+// Close ends the subscription; reason must not be nil.
 func (sub *Subscription) Close(reason error) {
 	s := sub.stream
 	s.mu.Lock()
@@ -56,8 +66,25 @@ func (sub *Subscription) Close(reason error) {
 }
 
 func (sub *Subscription) finish(reason error) {
-	sub.once.Do(func() {
-		sub.reason = reason
-		close(sub.done)
-	})
+	sub.mu.Lock()
+	if sub.reason != nil {
+		sub.mu.Unlock()
+		return
+	}
+	sub.reason = reason
+	ended := sub.ended
+	close(sub.done)
+	sub.mu.Unlock()
+	if ended != nil {
+		ended(reason)
+	}
+}
+
+func (sub *Subscription) tracksChanged() {
+	sub.mu.Lock()
+	changed := sub.changed
+	sub.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
 }
