@@ -1,0 +1,130 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// known tells whether key is a setting of the file and the environment.
+func known(key string) bool {
+	switch key {
+	case keyListen, keyData, keyPublicHost, keyOpen, keyReadyJSON, keyLog:
+		return true
+	}
+	return false
+}
+
+// typed checks that the value from a file or the environment fits its key.
+func typed(key string, v any) (any, error) {
+	switch key {
+	case keyListen, keyData, keyLog:
+		if s, ok := v.(string); ok {
+			return s, nil
+		}
+		return nil, fmt.Errorf("%s needs a text, like %s", key, example(key))
+	case keyOpen, keyReadyJSON:
+		b, err := strconv.ParseBool(fmt.Sprint(v))
+		if err != nil {
+			return nil, fmt.Errorf("%s is true or false, not %q", key, fmt.Sprint(v))
+		}
+		return b, nil
+	case keyPublicHost:
+		return list(v)
+	}
+	return nil, fmt.Errorf("there is no setting %q", key)
+}
+
+func example(key string) string {
+	switch key {
+	case keyListen:
+		return `":8080"`
+	case keyData:
+		return `"./data"`
+	}
+	return `"text"`
+}
+
+// list reads a YAML list of texts, or one text with commas.
+func list(v any) ([]string, error) {
+	switch v := v.(type) {
+	case string:
+		var out []string
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+		return out, nil
+	case []any:
+		var out []string
+		for _, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return nil, fmt.Errorf("%s is a list of names and addresses, not %v", keyPublicHost, e)
+			}
+			out = append(out, s)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%s is a list of names and addresses", keyPublicHost)
+}
+
+// Validate returns ErrSettings with a sentence on the first that cannot work.
+func (s Settings) Validate() error {
+	if err := s.validateData(); err != nil {
+		return err
+	}
+	if err := checkListen(s.Listen); err != nil {
+		return fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	for _, h := range s.PublicHosts {
+		if err := CheckHost(h); err != nil {
+			return fmt.Errorf("%w: --%s: %w", ErrSettings, keyPublicHost, err)
+		}
+	}
+	if s.Log != "text" && s.Log != "json" {
+		return fmt.Errorf("%w: --%s is text or json, not %q", ErrSettings, keyLog, s.Log)
+	}
+	return nil
+}
+
+func (s Settings) validateData() error {
+	if s.Data == "" {
+		return fmt.Errorf("%w: --%s needs a folder, like ./data", ErrSettings, keyData)
+	}
+	return nil
+}
+
+func checkListen(listen string) error {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--%s is host:port, like :8080 or 127.0.0.1:8080, not %q", keyListen, listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("--%s: the port is 0 to 65535, not %q", keyListen, port)
+	}
+	if host == "" {
+		return nil
+	}
+	if err := CheckHost(host); err != nil {
+		return fmt.Errorf("--%s: %w", keyListen, err)
+	}
+	return nil
+}
+
+var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// CheckHost returns an error unless h is an IP address or a host's name, without a port.
+func CheckHost(h string) error {
+	if _, err := netip.ParseAddr(h); err == nil {
+		return nil
+	}
+	if len(h) > 253 || !hostName.MatchString(h) {
+		return fmt.Errorf("%q is no address and no name of a host (write it without scheme and port)", h)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+// Package config reads the settings from flags, the environment and a file,
+// in this order of precedence, and says clearly what is wrong with them. It
+// knows no package that the settings are for.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// Names of the settings: flags, keys of the file, and with EnvPrefix and upper
+// case the environment.
+const (
+	keyListen     = "listen"
+	keyData       = "data"
+	keyPublicHost = "public-host"
+	keyOpen       = "open"
+	keyReadyJSON  = "ready-json"
+	keyLog        = "log"
+)
+
+// EnvPrefix begins the name of each environment variable.
+const EnvPrefix = "HELIOGRAPH_"
+
+// envAdminPassword is read only from the environment: a password on a command
+// line is seen by everybody on the machine.
+const envAdminPassword = EnvPrefix + "ADMIN_PASSWORD"
+
+const flagConfig = "config"
+
+// maxFile bounds the settings file, in bytes.
+const maxFile = 1 << 20
+
+// Settings are all that an operator can set.
+type Settings struct {
+	Listen        string   // host:port of the one port, TCP and UDP
+	Data          string   // folder of the database
+	PublicHosts   []string // names or addresses announced to clients
+	Open          bool     // anyone may publish
+	ReadyJSON     bool     // say on stdout as JSON when ready
+	Log           string   // "text" or "json"
+	AdminPassword string   // of the user made when there is none, "" for a set-up link
+}
+
+// ErrSettings is returned for settings that cannot work.
+var ErrSettings = errors.New("the settings are wrong")
+
+// Flags adds the flags of the server to fs.
+func Flags(fs *pflag.FlagSet) {
+	DataFlag(fs)
+	fs.String(flagConfig, "", "YAML file with settings; its keys are named like these flags")
+	fs.String(keyListen, ":8080", "the one port, TCP and UDP of the same number; 127.0.0.1:0 picks a free one")
+	fs.StringSlice(keyPublicHost, nil, "name or address announced to clients; may be given more than once (default: found from the interfaces)")
+	fs.Bool(keyOpen, false, "anyone may publish, for a demo or a LAN")
+	fs.Bool(keyReadyJSON, false, "print one line of JSON on stdout when ready")
+	fs.String(keyLog, "text", "how to log to stderr: text or json")
+}
+
+// DataFlag adds the flag that all commands on the database share.
+func DataFlag(fs *pflag.FlagSet) {
+	fs.String(keyData, "./data", "folder of the database")
+}
+
+// Load reads the settings: flags, then environ (in the form of os.Environ),
+// then the file of --config, then the defaults. fs may hold only some of the
+// flags. Errors are ErrSettings.
+func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
+	k := koanf.New(".")
+	if err := loadFile(k, fs, environ); err != nil {
+		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if err := loadEnviron(k, environ); err != nil {
+		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if err := k.Load(posflag.Provider(fs, ".", k), nil); err != nil {
+		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	s := Settings{
+		Listen:        k.String(keyListen),
+		Data:          k.String(keyData),
+		PublicHosts:   k.Strings(keyPublicHost),
+		Open:          k.Bool(keyOpen),
+		ReadyJSON:     k.Bool(keyReadyJSON),
+		Log:           k.String(keyLog),
+		AdminPassword: lookup(environ, envAdminPassword),
+	}
+	if fs.Lookup(keyListen) == nil {
+		return s, s.validateData()
+	}
+	return s, s.Validate()
+}
+
+// loadFile reads the file of --config, or of the environment's name for it.
+func loadFile(k *koanf.Koanf, fs *pflag.FlagSet, environ []string) error {
+	path := lookup(environ, EnvPrefix+"CONFIG")
+	if f := fs.Lookup(flagConfig); f != nil && f.Changed {
+		path = f.Value.String()
+	}
+	if path == "" {
+		return nil
+	}
+	b, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	return parseFile(k, path, b)
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return os.ReadFile(path)
+}
+
+// parseFile takes only keys that exist, each with a value of its type: a
+// setting that is silently ignored costs its owner an evening.
+func parseFile(k *koanf.Koanf, path string, b []byte) error {
+	file, err := yaml.Parser().Unmarshal(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for key, v := range file {
+		if file[key], err = typed(key, v); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return k.Load(confmap.Provider(file, ""), nil)
+}
+
+// loadEnviron takes the variables that are settings and leaves others alone:
+// the environment is shared, also with other versions of this program.
+func loadEnviron(k *koanf.Koanf, environ []string) error {
+	var wrong error
+	err := k.Load(env.Provider(".", env.Opt{
+		Prefix:      EnvPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
+			if !known(key) {
+				return "", nil
+			}
+			v, err := typed(key, value)
+			if err != nil && wrong == nil {
+				wrong = fmt.Errorf("%s: %w", name, err)
+			}
+			return key, v
+		},
+	}), nil)
+	return errors.Join(err, wrong)
+}
+
+// lookup returns the last value of a variable, as the shell has it.
+func lookup(environ []string, name string) string {
+	var value string
+	for _, e := range environ {
+		if k, v, ok := strings.Cut(e, "="); ok && k == name {
+			value = v
+		}
+	}
+	return value
+}
