@@ -1,0 +1,171 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxAnnounced bounds the addresses announced: each is a candidate for the
+// client to try.
+const maxAnnounced = 8
+
+// resolveTimeout bounds the look-up of the public hosts at start.
+const resolveTimeout = 5 * time.Second
+
+// announce finds the addresses under which clients reach the port: those of
+// the public hosts; else the one listened on; else, for a wildcard, one of
+// each interface and family, beginning with the one that leads outside.
+func announce(local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
+	var addrs []netip.Addr
+	switch {
+	case len(hosts) > 0:
+		found, err := resolve(hosts)
+		if err != nil {
+			return nil, err
+		}
+		addrs = found
+	case !local.Addr().IsUnspecified():
+		addrs = []netip.Addr{local.Addr().WithZone("")}
+	default:
+		addrs = interfaceAddrs()
+		if local.Addr().Is4() {
+			addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !a.Is4() })
+		}
+	}
+	if len(addrs) == 0 { // a machine without a network serves itself
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	}
+	return withPort(primaryFirst(addrs), local.Port()), nil
+}
+
+// resolve turns names and addresses into addresses, in the order given.
+func resolve(hosts []string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	var all []netip.Addr
+	for _, h := range hosts {
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.Trim(h, "[]"))
+		if err != nil {
+			return nil, fmt.Errorf("public host %q has no address: name it so that clients and this server can look it up, or give the address itself: %w", h, err)
+		}
+		for _, a := range found {
+			if a = a.Unmap().WithZone(""); !a.IsUnspecified() && !a.IsMulticast() {
+				all = append(all, a)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("public hosts %q: none is an address a client can reach", hosts)
+	}
+	return all, nil
+}
+
+// interfaceAddrs lists the first address of each family of every interface
+// that leads somewhere. One each, since a reply leaves an interface with its
+// first address whichever of them was asked.
+func interfaceAddrs() []netip.Addr {
+	all := append(outgoing("udp4", "192.0.2.1:9"), outgoing("udp6", "[2001:db8::1]:9")...)
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return all
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || isBridge(i.Name) {
+			continue
+		}
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		all = append(all, firstOfEach(addrs, all)...)
+	}
+	return all
+}
+
+// outgoing asks the kernel which address it would use towards the world. The
+// socket is connected and sends nothing.
+func outgoing(network, documentation string) []netip.Addr {
+	c, err := net.Dial(network, documentation)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = c.Close() }()
+	a := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	if !usable(a) {
+		return nil
+	}
+	return []netip.Addr{a}
+}
+
+// firstOfEach picks the first usable address of each family of an interface,
+// unless that interface has one among known already.
+func firstOfEach(addrs []net.Addr, known []netip.Addr) []netip.Addr {
+	var first4, first6 netip.Addr
+	for _, x := range addrs {
+		prefix, err := netip.ParsePrefix(x.String())
+		if err != nil || !usable(prefix.Addr()) {
+			continue
+		}
+		first := &first6
+		if prefix.Addr().Is4() {
+			first = &first4
+		}
+		if !first.IsValid() || slices.Contains(known, prefix.Addr()) {
+			*first = prefix.Addr()
+		}
+	}
+	return slices.DeleteFunc([]netip.Addr{first4, first6}, func(a netip.Addr) bool {
+		return !a.IsValid() || slices.Contains(known, a)
+	})
+}
+
+// usable says whether a client on another machine could reach an address.
+func usable(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast()
+}
+
+// isBridge says whether an interface only joins containers of this machine.
+func isBridge(name string) bool {
+	for _, p := range []string{"docker", "br-", "veth", "virbr", "cni", "flannel", "cali", "lxc"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// primaryFirst moves the first address of each family to the front and drops
+// what is double or too much.
+func primaryFirst(addrs []netip.Addr) []netip.Addr {
+	var front, rest []netip.Addr
+	var have4, have6 bool
+	for _, a := range addrs {
+		have := &have6
+		if a.Is4() {
+			have = &have4
+		}
+		switch {
+		case slices.Contains(front, a) || slices.Contains(rest, a):
+		case *have:
+			rest = append(rest, a)
+		default:
+			*have = true
+			front = append(front, a)
+		}
+	}
+	all := append(front, rest...)
+	return all[:min(len(all), maxAnnounced)]
+}
+
+func withPort(addrs []netip.Addr, port uint16) []netip.AddrPort {
+	all := make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		all[i] = netip.AddrPortFrom(a, port)
+	}
+	return all
+}

@@ -1,0 +1,182 @@
+// Package port is the one port of the server: one UDP socket and one TCP
+// listener with the same number. It tells apart what arrives and hands it on:
+// HTTP connections, TURN over TCP and UDP, and the datagrams of each ICE
+// session (checks, DTLS, SRTP) to the Receiver registered for it. Plain STUN
+// Binding requests it answers itself. It also holds the relay: virtual
+// addresses that TURN clients are given, which are pipes to our own sessions
+// and no sockets.
+//
+// It knows no session, no stream and no key: it believes that an address
+// belongs to a session when told so by Learn, after somebody else has checked
+// the message integrity. It does not speak TURN; it only sorts it out.
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/port/limit"
+)
+
+// Errors of this package.
+var (
+	// ErrUsed says that a ufrag is registered already.
+	ErrUsed = errors.New("ufrag is in use")
+	// ErrFull says that the socket's buffer or the relay's pipe is full and the
+	// datagrams, or the rest of them, were dropped. It is no fault: the caller
+	// goes on with the next keyframe.
+	ErrFull = errors.New("send buffer full")
+	// ErrGone says that the relayed address a datagram was meant for is closed.
+	ErrGone = errors.New("relayed address is closed")
+	// ErrNoPort says that no virtual port is free for another relayed address.
+	ErrNoPort = errors.New("no free relay port")
+)
+
+// Plain Binding requests answered: per source network and in all, a second.
+const (
+	stunPerSource = 20
+	stunTotal     = 5000
+)
+
+// Config is what Listen needs.
+type Config struct {
+	Listen      string   // host:port; port 0 takes one that is free for UDP and TCP
+	PublicHosts []string // names or addresses to announce; empty: found from the interfaces
+	Log         *slog.Logger
+	Metrics     *metric.Registry // may be nil
+}
+
+// Port is the open port.
+type Port struct {
+	// set at construction
+	log       *slog.Logger
+	local     netip.AddrPort
+	announced []netip.AddrPort
+	socket    *socket
+	streams   *streams
+	turn      *turnPipe
+	relay     *relay
+	sessions  *sessions
+	plain     *limit.Sources
+	count     *counters
+	// atomic
+	closeOnce sync.Once
+}
+
+// Listen opens the port. It starts nothing: what arrives waits in the kernel
+// until Run.
+func Listen(cfg Config) (*Port, error) {
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	listener, conn, err := listenBoth(cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	local := unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	announced, err := announce(local, cfg.PublicHosts)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), conn.Close())
+	}
+	p := &Port{
+		log: log, local: local, announced: announced,
+		sessions: newSessions(), plain: limit.NewSources(stunPerSource, stunTotal),
+		count: newCounters(cfg.Metrics),
+	}
+	if p.socket, err = newSocket(conn, log, p.count); err != nil {
+		return nil, errors.Join(err, listener.Close(), conn.Close())
+	}
+	p.streams = newStreams(listener, log, p.count)
+	p.turn = newTurnPipe(p)
+	p.relay = newRelay(p)
+	return p, nil
+}
+
+// Run reads and sorts until ctx ends or a socket fails. When it returns
+// everything is closed, and no Receiver is called any more.
+func (p *Port) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, p.close)
+	defer stop()
+	p.log.Info("port open", "listen", p.local, "announced", p.announced, "gso", p.socket.gso())
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	for i, run := range []func() error{p.read, p.streams.run} {
+		wg.Go(func() {
+			errs[i] = run()
+			cancel()
+		})
+	}
+	wg.Wait()
+	p.close()
+	return errors.Join(errs...)
+}
+
+// Close closes a port that was never run. Run closes it by itself.
+func (p *Port) Close() { p.close() }
+
+func (p *Port) close() {
+	p.closeOnce.Do(func() {
+		p.socket.close()
+		p.streams.close()
+		_ = p.turn.Close()
+		p.relay.closeAll()
+	})
+}
+
+// Addr is the address the port is bound to. A wildcard stays one.
+func (p *Port) Addr() netip.AddrPort { return p.local }
+
+// Announced lists the addresses for ICE candidates, the best of each family
+// first. The relay reaches these and nothing else.
+func (p *Port) Announced() []netip.AddrPort {
+	return append([]netip.AddrPort(nil), p.announced...)
+}
+
+// HTTP accepts the connections that speak HTTP/1 or HTTP/2 without TLS.
+func (p *Port) HTTP() net.Listener { return p.streams.http }
+
+// TURNStreams accepts the connections that speak TURN.
+func (p *Port) TURNStreams() net.Listener { return p.streams.turn }
+
+// TURNPackets reads and writes the TURN messages of the UDP socket.
+func (p *Port) TURNPackets() net.PacketConn { return p.turn }
+
+// Send sends one datagram; to may be a virtual relayed address. It never
+// blocks: see ErrFull.
+func (p *Port) Send(b []byte, to netip.AddrPort) error {
+	if p.relay.owns(to) {
+		return p.relay.send(b, to)
+	}
+	return p.socket.send(b, to)
+}
+
+// SendSegments cuts b in datagrams of segment bytes, of which the last may be
+// shorter, and sends them, with one system call for up to 64 of them where
+// the kernel can. It allocates nothing and never blocks: see ErrFull.
+func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
+	if segment <= 0 {
+		return fmt.Errorf("segment of %d bytes", segment)
+	}
+	if p.relay.owns(to) {
+		return p.relay.sendSegments(b, segment, to)
+	}
+	return p.socket.sendSegments(b, segment, to)
+}
+
+// unmap turns IPv4 in IPv6, as a dual-stack socket shows it, into IPv4: one
+// client has one address here.
+func unmap(a netip.AddrPort) netip.AddrPort {
+	if a.Addr().Is4In6() {
+		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
+	return a
+}

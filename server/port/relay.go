@@ -1,0 +1,244 @@
+package port
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The virtual ports of relayed addresses. They lie below the range from which
+// systems give ports to clients, so that no program on this machine can have
+// the same address by chance.
+const (
+	firstVirtual = 1024
+	lastVirtual  = 31999
+)
+
+// pipeSize is how many datagrams wait for one TURN client.
+const pipeSize = 512
+
+// retireFor is how long a closed relayed address is given to nobody else: the
+// session that used it still sends until its consent checks fail (RFC 7675).
+const retireFor = time.Minute
+
+// relay is the table of virtual relayed addresses. Their IP is our own
+// announced one, which browsers accept everywhere.
+type relay struct {
+	// set at construction
+	port *Port
+	ip   netip.Addr
+	// guarded by mu
+	mu      sync.RWMutex
+	pipes   map[uint16]*relayConn
+	retired []*relayConn // closed ones still in pipes, the oldest first
+}
+
+func newRelay(p *Port) *relay {
+	r := &relay{port: p, pipes: map[uint16]*relayConn{}}
+	r.ip = p.announced[0].Addr()
+	for _, a := range p.announced {
+		if a.Addr().Is4() { // a TURN client gets IPv4 unless it asks (RFC 8656 section 7.2)
+			r.ip = a.Addr()
+			break
+		}
+	}
+	return r
+}
+
+// relayConn is one virtual relayed address, as the TURN server sees it.
+type relayConn struct {
+	*pipe
+	noDeadline
+	// set at construction
+	relay *relay
+	addr  netip.AddrPort
+	// guarded by relay.mu
+	closedAt time.Time
+	// atomic
+	peer atomic.Pointer[net.UDPAddr] // our address that the client last sent to
+}
+
+// Allocate makes a virtual relayed address for a TURN client: what is written
+// to it reaches our own sessions and nothing else, what these send to it is
+// read from it. A port of 0 picks one. It fails with ErrNoPort.
+func (p *Port) Allocate(port int) (net.PacketConn, net.Addr, error) {
+	return p.relay.allocate(port)
+}
+
+func (r *relay) allocate(port int) (net.PacketConn, net.Addr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sweep(time.Now())
+	number, ok := r.free(port)
+	if !ok {
+		return nil, nil, fmt.Errorf("relay port %d: %w", port, ErrNoPort)
+	}
+	c := &relayConn{pipe: newPipe(pipeSize), relay: r, addr: netip.AddrPortFrom(r.ip, number)}
+	c.peer.Store(net.UDPAddrFromAddrPort(r.defaultPeer()))
+	r.pipes[number] = c
+	return c, net.UDPAddrFromAddrPort(c.addr), nil
+}
+
+// free picks an unused virtual port: the one asked for, or a random one, so
+// that nobody guesses where the next client will be.
+func (r *relay) free(port int) (uint16, bool) {
+	if port != 0 {
+		ok := port >= firstVirtual && port <= lastVirtual && r.usable(uint16(port))
+		return uint16(port), ok
+	}
+	for range 64 {
+		n := uint16(firstVirtual + rand.IntN(lastVirtual-firstVirtual+1))
+		if r.usable(n) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// usable says whether a virtual port is free and not the port itself.
+func (r *relay) usable(n uint16) bool {
+	return r.pipes[n] == nil && n != r.port.local.Port()
+}
+
+// defaultPeer is our address of the relay's family.
+func (r *relay) defaultPeer() netip.AddrPort {
+	return netip.AddrPortFrom(r.ip, r.port.local.Port())
+}
+
+// sweep frees the ports that were retired long enough.
+func (r *relay) sweep(now time.Time) {
+	for len(r.retired) > 0 && now.Sub(r.retired[0].closedAt) > retireFor {
+		delete(r.pipes, r.retired[0].addr.Port())
+		r.retired = r.retired[1:]
+	}
+}
+
+// owns says whether an address is a virtual one, live or just retired.
+func (r *relay) owns(a netip.AddrPort) bool {
+	return a.Addr() == r.ip && a.Port() <= lastVirtual && r.find(a.Port()) != nil
+}
+
+func (r *relay) find(port uint16) *relayConn {
+	r.mu.RLock()
+	c := r.pipes[port]
+	r.mu.RUnlock()
+	return c
+}
+
+// send queues one datagram for the client of a virtual address.
+func (r *relay) send(b []byte, to netip.AddrPort) error {
+	c := r.find(to.Port())
+	if c == nil || c.isClosed() {
+		r.port.count.relayOld.Inc()
+		return ErrGone
+	}
+	if !c.push(b, netip.AddrPort{}) {
+		r.port.count.relayFull.Inc()
+		return ErrFull
+	}
+	r.port.count.relayOut.Inc()
+	return nil
+}
+
+// sendSegments queues the datagrams that b consists of.
+func (r *relay) sendSegments(b []byte, segment int, to netip.AddrPort) error {
+	for len(b) > 0 {
+		n := min(segment, len(b))
+		if err := r.send(b[:n], to); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// closeAll closes every relayed address.
+func (r *relay) closeAll() {
+	r.mu.RLock()
+	all := make([]*relayConn, 0, len(r.pipes))
+	for _, c := range r.pipes {
+		all = append(all, c)
+	}
+	r.mu.RUnlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+// WriteTo takes a datagram of the TURN client. The only peers are our own
+// announced addresses, and all that goes in there is ICE and media: no TURN
+// through TURN, no plain STUN. Anything else vanishes, as in a network.
+func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	p := c.relay.port
+	if c.isClosed() {
+		return 0, net.ErrClosed
+	}
+	a, ok := udpAddr(to)
+	if !ok || !p.isAnnounced(a) {
+		p.count.relayForeign.Inc()
+		return len(b), nil
+	}
+	class := ClassifyUDP(b)
+	if class != ClassICE && class != ClassMedia {
+		p.count.relayRefused.Inc()
+		return len(b), nil
+	}
+	if old := c.peer.Load(); old.AddrPort() != a {
+		c.peer.Store(net.UDPAddrFromAddrPort(a))
+	}
+	p.count.relayIn.Inc()
+	c.deliver(b, class)
+	return len(b), nil
+}
+
+// deliver hands the datagram to its session. It runs in the TURN server, which
+// a failing session must not take down.
+func (c *relayConn) deliver(b []byte, class Class) {
+	p := c.relay.port
+	var busy *session
+	defer func() {
+		if e := recover(); e != nil {
+			p.failed(busy, e)
+		}
+	}()
+	p.deliver(b, c.addr, class, &busy)
+}
+
+// ReadFrom waits for a datagram to the client. It comes from the address of
+// ours that the client last sent to, which is the one it has a channel for.
+func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, _, err := c.pop(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, c.peer.Load(), nil
+}
+
+// Close ends the relayed address. Its port stays unused for a while.
+func (c *relayConn) Close() error {
+	if !c.pipe.close() {
+		return nil
+	}
+	c.relay.mu.Lock()
+	defer c.relay.mu.Unlock()
+	c.closedAt = time.Now()
+	c.relay.retired = append(c.relay.retired, c)
+	return nil
+}
+
+// LocalAddr is the virtual relayed address.
+func (c *relayConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.addr) }
+
+// isAnnounced says whether an address is one of ours.
+func (p *Port) isAnnounced(a netip.AddrPort) bool {
+	for _, own := range p.announced {
+		if own == a {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+package port
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+// maxAddrs is how many addresses one session may have proved: a client that
+// roams leaves old ones behind, the oldest is forgotten first.
+const maxAddrs = 16
+
+// Receiver takes all datagrams of one ICE session: STUN, DTLS, SRTP. b is
+// valid only during the call, which runs on the reader's goroutine and must
+// not block.
+type Receiver interface {
+	Receive(b []byte, from netip.AddrPort)
+}
+
+// session is one registered ufrag.
+type session struct {
+	ufrag    string
+	receiver Receiver
+	addrs    []netip.AddrPort // guarded by the table's mu; oldest first
+}
+
+// sessions finds the session of a datagram.
+type sessions struct {
+	// guarded by mu
+	mu     sync.RWMutex
+	ufrags map[string]*session
+	addrs  map[netip.AddrPort]*session
+}
+
+func newSessions() *sessions {
+	return &sessions{ufrags: map[string]*session{}, addrs: map[netip.AddrPort]*session{}}
+}
+
+// Register makes r the Receiver of all datagrams of the session with this
+// ufrag of ours. It fails with ErrUsed when the ufrag is registered.
+func (p *Port) Register(ufrag string, r Receiver) error {
+	t := p.sessions
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ufrags[ufrag] != nil {
+		return fmt.Errorf("register session: %w", ErrUsed)
+	}
+	t.ufrags[ufrag] = &session{ufrag: ufrag, receiver: r}
+	return nil
+}
+
+// Unregister forgets the ufrag and every address learned for it. A Receive
+// that has begun may still be running when it returns.
+func (p *Port) Unregister(ufrag string) { p.sessions.forget(ufrag) }
+
+// Learn says that from has proved, by MESSAGE-INTEGRITY, that it belongs to
+// the session: all its datagrams go there. An address moves to the session
+// that proved it last.
+func (p *Port) Learn(from netip.AddrPort, ufrag string) { p.sessions.learn(unmap(from), ufrag) }
+
+func (t *sessions) forget(ufrag string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.ufrags[ufrag]
+	if s == nil {
+		return
+	}
+	delete(t.ufrags, ufrag)
+	for _, a := range s.addrs {
+		delete(t.addrs, a)
+	}
+}
+
+func (t *sessions) learn(from netip.AddrPort, ufrag string) {
+	t.mu.RLock()
+	known := t.addrs[from]
+	t.mu.RUnlock()
+	if known != nil && known.ufrag == ufrag {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.ufrags[ufrag]
+	if s == nil {
+		return
+	}
+	if old := t.addrs[from]; old == s {
+		return
+	} else if old != nil {
+		old.addrs = slices.DeleteFunc(old.addrs, func(a netip.AddrPort) bool { return a == from })
+	}
+	if len(s.addrs) == maxAddrs {
+		delete(t.addrs, s.addrs[0])
+		s.addrs = slices.Delete(s.addrs, 0, 1)
+	}
+	s.addrs = append(s.addrs, from)
+	t.addrs[from] = s
+}
+
+// byAddr finds the session that an address has proved, or nil.
+func (t *sessions) byAddr(from netip.AddrPort) *session {
+	t.mu.RLock()
+	s := t.addrs[from]
+	t.mu.RUnlock()
+	return s
+}
+
+// byUfrag finds the session a check is for, or nil. The name in a check says
+// more than its address: a browser may use one socket for a new session.
+func (t *sessions) byUfrag(ufrag []byte) *session {
+	t.mu.RLock()
+	s := t.ufrags[string(ufrag)]
+	t.mu.RUnlock()
+	return s
+}

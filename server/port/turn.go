@@ -1,0 +1,60 @@
+package port
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// turnQueue is how many TURN datagrams wait for the TURN server.
+const turnQueue = 1024
+
+// turnPipe is the UDP socket as the TURN server sees it: only TURN comes in.
+type turnPipe struct {
+	*pipe
+	noDeadline
+	port  *Port
+	local net.Addr
+}
+
+func newTurnPipe(p *Port) *turnPipe {
+	return &turnPipe{pipe: newPipe(turnQueue), port: p, local: net.UDPAddrFromAddrPort(p.local)}
+}
+
+// ReadFrom waits for the next TURN datagram.
+func (t *turnPipe) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := t.pop(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// WriteTo sends to a TURN client. What the socket has no room for is dropped,
+// as on a full link.
+func (t *turnPipe) WriteTo(b []byte, to net.Addr) (int, error) {
+	a, ok := udpAddr(to)
+	if !ok || t.port.relay.owns(a) {
+		return 0, fmt.Errorf("write to %v: no address of a TURN client", to)
+	}
+	if err := t.port.socket.send(b, a); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Close ends the reading half; the socket stays open.
+func (t *turnPipe) Close() error {
+	t.pipe.close()
+	return nil
+}
+
+// LocalAddr is the address of the port.
+func (t *turnPipe) LocalAddr() net.Addr { return t.local }
+
+// push queues a datagram for the TURN server.
+func (t *turnPipe) push(b []byte, from netip.AddrPort) {
+	if !t.pipe.push(b, from) {
+		t.port.count.turnFull.Inc()
+	}
+}

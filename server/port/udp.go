@@ -1,0 +1,128 @@
+package port
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// maxDatagram is the longest datagram taken in. Paths carry 1500 bytes; what
+// is longer was cut and is dropped by its own checks.
+const maxDatagram = 2048
+
+// reader is the state of the goroutine that reads the socket.
+type reader struct {
+	port   *Port
+	buf    [maxDatagram]byte
+	answer [bindingSize]byte
+	busy   *session // whose Receiver is running
+}
+
+// read reads the socket until it is closed.
+func (p *Port) read() error {
+	r := &reader{port: p}
+	for {
+		err := r.loop()
+		if err == nil {
+			continue // a Receiver failed; its session is gone
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		// ICMP errors and the like concern one peer, never the socket.
+		p.log.Debug("udp read", "err", err)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// loop reads until an error. A panic costs only the session it happened in.
+func (r *reader) loop() (err error) {
+	defer func() {
+		if e := recover(); e != nil {
+			err = nil
+			r.port.failed(r.busy, e)
+			r.busy = nil
+		}
+	}()
+	for {
+		n, from, err := r.port.socket.conn.ReadFromUDPAddrPort(r.buf[:])
+		if err != nil {
+			return err
+		}
+		r.dispatch(r.buf[:n], unmap(from))
+	}
+}
+
+// failed forgets the session whose Receiver failed.
+func (p *Port) failed(s *session, cause any) {
+	p.count.panics.Inc()
+	if s == nil {
+		p.log.Error("datagram failed", "cause", cause, "stack", string(debug.Stack()))
+		return
+	}
+	p.sessions.forget(s.ufrag)
+	p.log.Error("session failed and is forgotten", "cause", cause, "stack", string(debug.Stack()))
+}
+
+// dispatch hands one datagram of the socket to whom it is for.
+func (r *reader) dispatch(b []byte, from netip.AddrPort) {
+	p := r.port
+	if p.relay.owns(from) { // virtual addresses send through their pipe only
+		p.count.spoofed.Inc()
+		return
+	}
+	switch class := ClassifyUDP(b); class {
+	case ClassMedia:
+		p.count.media.Inc()
+		p.deliver(b, from, class, &r.busy)
+	case ClassICE:
+		p.count.ice.Inc()
+		p.deliver(b, from, class, &r.busy)
+	case ClassTURN:
+		p.count.turn.Inc()
+		if reflector(from.Port()) {
+			p.count.spoofed.Inc()
+			return
+		}
+		p.turn.push(b, from)
+	case ClassSTUN:
+		p.count.stun.Inc()
+		r.answerPlain(b, from)
+	default:
+		p.count.garbage.Inc()
+	}
+}
+
+// answerPlain answers a plain Binding request, within the limits.
+func (r *reader) answerPlain(b []byte, from netip.AddrPort) {
+	p := r.port
+	if reflector(from.Port()) {
+		p.count.spoofed.Inc()
+		return
+	}
+	if !p.plain.Allow(from.Addr()) {
+		p.count.stunLimited.Inc()
+		return
+	}
+	_ = p.socket.send(bindingAnswer(&r.answer, b, from), from) // they ask again
+}
+
+// deliver hands a datagram to its session's Receiver. *busy names the session
+// meanwhile, for whoever recovers.
+func (p *Port) deliver(b []byte, from netip.AddrPort, class Class, busy **session) {
+	var s *session
+	if class == ClassICE && isCheck(b) {
+		s = p.sessions.byUfrag(localUfrag(b))
+	} else {
+		s = p.sessions.byAddr(from)
+	}
+	if s == nil {
+		p.count.unknown.Inc()
+		return
+	}
+	*busy = s
+	s.receiver.Receive(b, from)
+	*busy = nil
+}
