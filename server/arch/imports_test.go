@@ -1,0 +1,179 @@
+package arch_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// may says which packages of ours each package may import: always down. The
+// table is the house's plan; a new arrow is a decision and is made here.
+var may = map[string][]string{
+	// floor 0: pure code
+	"server/media":  {},
+	"server/metric": {},
+	"server/queue":  {},
+	"server/seqmap": {},
+	"server/ring":   {"server/media"},
+
+	// floor 1: services that know no media
+	"server/auth":       {"server/metric"},
+	"server/store":      {"server/auth", "server/metric"},
+	"server/port":       {"server/metric", "server/queue", "server/port/limit"},
+	"server/port/limit": {},
+
+	// floor 2: the hub
+	"server/hub": {"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric", "server/auth"},
+
+	// floor 3: one folder per protocol
+	"server/rtc": {
+		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
+		"server/auth", "server/port", "server/port/limit", "server/hub", "server/rtc/egress",
+	},
+	"server/rtc/egress": {
+		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric", "server/port", "server/hub",
+	},
+
+	// floor 4: the doors
+	"server/web": {"server/metric", "server/auth", "server/hub"},
+
+	// floor 5: everything comes together
+	"server/config": {"server/auth", "server/store", "server/port", "server/hub", "server/rtc", "server/web", "turn"},
+	"server/app": {
+		"server/media", "server/metric", "server/auth", "server/store", "server/port", "server/port/limit", "server/hub",
+		"server/rtc", "server/rtc/egress", "server/web", "server/config", "turn", "frontend",
+	},
+
+	// floor 6: the programs
+	"server/cli":            {"server/app", "server/config", "server/auth", "server/store", "server/bench"},
+	"server/cmd/heliograph": {"server/app", "server/cli", "server/config", "server/auth", "server/store", "server/bench"},
+
+	// apart: they know nothing of the house
+	"turn":         {},
+	"frontend":     {},
+	"server/bench": {},
+	"server/arch":  {},
+}
+
+// testsMay is what only the tests of a package import beside its own row.
+var testsMay = map[string][]string{}
+
+// walls name the only folders that may import a module of others, so that a
+// new major version of it is work in one folder. A wall holds below its path.
+var walls = map[string][]string{
+	"github.com/pion/webrtc":       {"server/rtc", "server/bench"},
+	"github.com/pion/interceptor":  {"server/rtc", "server/bench"},
+	"github.com/pion/turn":         {"turn"},
+	"modernc.org/sqlite":           {"server/store"},
+	"github.com/gorilla/websocket": {"server/web"},
+	"github.com/go-chi":            {"server/web"},
+	"github.com/prometheus":        {"server/web"},
+	"github.com/golang-jwt":        {"server/auth"},
+	"github.com/knadh/koanf":       {"server/config"},
+	"github.com/spf13/cobra":       {"server/cmd", "server/cli", "server/bench"},
+	"golang.org/x/crypto/argon2":   {"server/auth"},
+	"github.com/stretchr/testify":  {},
+	"go.uber.org/goleak":           {},
+	"pgregory.net/rapid":           {},
+	"github.com/pion/transport":    {"server/rtc", "server/bench"},
+	"github.com/pion/logging":      {"server/rtc", "server/bench", "turn"},
+	"log":                          {}, // log/slog
+	"math/rand":                    {}, // math/rand/v2 or crypto/rand
+	"github.com/pion/stun/v3":      {}, // v4 is the one
+	"github.com/dgrijalva/jwt-go":  {}, // CVE-2020-26160, given up by its author
+	"github.com/mattn/go-sqlite3":  {}, // needs C, and the binary is static
+}
+
+func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
+	var findings []string
+	for _, file := range tree(t) {
+		row, known := may[file.dir()]
+		if !known {
+			findings = append(findings, file.dir()+" has no row in the table of server/arch/imports_test.go")
+			continue
+		}
+		if file.isTest() {
+			row = slices.Concat(row, testsMay[file.dir()], []string{file.dir()})
+		}
+		for _, imported := range file.imports() {
+			ours, ok := strings.CutPrefix(imported, module)
+			if ok && !slices.Contains(row, ours) {
+				findings = append(findings, fmt.Sprintf("%s must not import %s", file.path, ours))
+			}
+		}
+	}
+	report(t, slices.Compact(findings))
+}
+
+func TestModulesStayBehindTheirWalls(t *testing.T) {
+	t.Parallel()
+	var findings []string
+	for _, file := range tree(t) {
+		if file.isTest() {
+			continue
+		}
+		for _, imported := range file.imports() {
+			if wall, ok := wallOf(imported); ok && !within(file.dir(), walls[wall]) {
+				findings = append(findings, fmt.Sprintf("%s must not import %s, which belongs to %v", file.path, imported, walls[wall]))
+			}
+		}
+	}
+	report(t, findings)
+}
+
+// wallOf finds the wall that an import path stands behind.
+func wallOf(imported string) (string, bool) {
+	for wall := range walls {
+		standard := !strings.Contains(wall, ".")
+		if imported == wall || !standard && strings.HasPrefix(imported, wall+"/") {
+			return wall, true
+		}
+	}
+	return "", false
+}
+
+func within(dir string, allowed []string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		return dir == a || strings.HasPrefix(dir, a+"/")
+	})
+}
+
+// A row that names a package which is gone hides that the plan has changed.
+func TestTableHasNoDeadRows(t *testing.T) {
+	t.Parallel()
+	present := map[string]bool{}
+	for _, file := range tree(t) {
+		present[file.dir()] = true
+	}
+	var findings []string
+	for dir, row := range may {
+		if !present[dir] {
+			findings = append(findings, "the table has a row for "+dir+", which does not exist")
+		}
+		for _, imported := range row {
+			if _, ok := may[imported]; !ok {
+				findings = append(findings, dir+" may import "+imported+", which has no row")
+			}
+		}
+	}
+	report(t, findings)
+}
+
+// Following arrows down must end: a table with a circle would allow anything.
+func TestTableHasNoCircles(t *testing.T) {
+	t.Parallel()
+	var visit func(dir string, trail []string)
+	visit = func(dir string, trail []string) {
+		if slices.Contains(trail, dir) {
+			t.Fatalf("circle: %v", append(trail, dir))
+		}
+		for _, next := range may[dir] {
+			visit(next, append(slices.Clone(trail), dir))
+		}
+	}
+	for dir := range may {
+		visit(dir, nil)
+	}
+}
