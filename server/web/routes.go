@@ -1,0 +1,117 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/heliograph/heliograph/server/auth"
+)
+
+// routes builds the table of everything that this server answers.
+func (s *Server) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(s.recovered, s.validHost, headers)
+	r.NotFound(s.notFound)
+	r.MethodNotAllowed(methodNotAllowed)
+
+	r.Group(func(r chi.Router) {
+		r.Use(middleware.GetHead)
+		r.Get("/healthz", healthy)
+		r.Get("/readyz", s.ready)
+		r.Get("/metrics", s.metrics())
+		r.Get("/", s.page)
+		r.Get("/watch/{stream}", s.streamPage)
+		r.Get("/studio", s.page)
+		r.Get("/signin", s.page)
+		r.Get("/setup", s.page)
+		for path := range s.files.byPath {
+			r.Get(path, s.file)
+		}
+	})
+	r.Route("/api/v1", s.rest)
+	r.With(limit(joins, joinsWindow)).Get("/ws", s.websocket)
+	s.mount(r, "/whip", s.cfg.WHIP)
+	s.mount(r, "/whep", s.cfg.WHEP)
+	return r
+}
+
+// rest are the routes under /api/v1.
+func (s *Server) rest(r chi.Router) {
+	r.Use(limit(calls, callsWindow), sameOrigin, middleware.GetHead)
+	r.Get("/session", s.getSession)
+	r.Post("/session", s.signIn)
+	r.Delete("/session", s.signOut)
+	r.Post("/setup", s.setUp)
+	r.Get("/streams", s.listStreams)
+	r.Get("/streams/{stream}", s.getStream)
+	r.Get("/streams/{stream}/poster.jpg", s.poster)
+}
+
+// mount hands a signalling handler its resources. It does its own CORS: WHIP
+// and WHEP are made to be used from other origins, with a bearer token.
+func (s *Server) mount(r chi.Router, prefix string, h http.Handler) {
+	if h == nil {
+		return
+	}
+	posts := limit(joins, joinsWindow)(h)
+	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posts.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+	r.Handle(prefix+"/{stream}", limited)
+	r.Handle(prefix+"/{stream}/{session}", limited)
+}
+
+// notFound shows a person the app's own page for it, and tells a program.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && wantsPage(r) {
+		s.servePage(w, r, http.StatusNotFound)
+		return
+	}
+	Problem(w, http.StatusNotFound, codeNotFound, "There is nothing at this address. Check it for a typing mistake.")
+}
+
+func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	var allowed []string
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			allowed = append(allowed, m)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	Problem(w, http.StatusMethodNotAllowed, codeMethod, "This address takes "+strings.Join(allowed, ", ")+", not "+r.Method+".")
+}
+
+// streamPage is the page of one stream; a name that cannot be one is a wrong address.
+func (s *Server) streamPage(w http.ResponseWriter, r *http.Request) {
+	if auth.ValidName(chi.URLParam(r, "stream")) {
+		s.page(w, r)
+		return
+	}
+	if wantsPage(r) {
+		s.servePage(w, r, http.StatusBadRequest)
+		return
+	}
+	s.fail(w, r, auth.ErrName)
+}
+
+// wantsPage tells a browser that goes to an address from a program that asks for it.
+func wantsPage(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// routeOf names a request's route for the log: never the address itself, which
+// may hold the secret of a session.
+func routeOf(r *http.Request) string {
+	if c := chi.RouteContext(r.Context()); c != nil {
+		return c.RoutePattern()
+	}
+	return ""
+}
