@@ -1,0 +1,31 @@
+/** The studio's log: what the server and this browser did, and why. Pure. */
+
+import type { LogLine, StudioPhase, UplinkStats } from './types';
+
+const longest = 100;
+
+export function add(log: LogLine[], mark: LogLine['mark'], text: string): LogLine[] {
+  return [...log.slice(1 - longest), { at: Date.now(), mark, text }];
+}
+
+/** What a change of the phase is called; null for one that needs no line. */
+export function phaseLine(from: StudioPhase, to: StudioPhase, stream: string): [LogLine['mark'], string] | null {
+  if (from === to) return null;
+  if (to === 'connecting') return ['half', `Connecting as ${stream}.`];
+  if (to === 'live') return ['ok', from === 'reconnecting' ? 'Back on air.' : `On air as ${stream}.`];
+  if (to === 'reconnecting') return ['half', 'The connection dropped. Connecting again.'];
+  if (to === 'ended') return ['off', 'Off air.'];
+  return null;
+}
+
+/** What changed between two measurements that a broadcaster wants to know. */
+export function statsLine(old: UplinkStats | null, now: UplinkStats): [LogLine['mark'], string] | null {
+  if (now.path && now.path !== old?.path) {
+    return now.path === 'udp' ? ['ok', 'Sending over UDP.'] : ['half', 'UDP is blocked here. Sending over TCP, a little later.'];
+  }
+  if (now.codec && now.codec !== old?.codec) return ['ok', `Encoding ${now.codec}.`];
+  if (!old || now.limited === old.limited) return null;
+  if (now.limited === 'bandwidth') return ['half', 'The network is slow: the picture is made smaller to fit.'];
+  if (now.limited === 'cpu') return ['half', 'This computer is busy: the picture is made smaller to keep up.'];
+  return now.limited === '' ? ['ok', 'The picture has its full size again.'] : null;
+}

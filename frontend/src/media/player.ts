@@ -1,0 +1,199 @@
+/** The player of one stream: what is watched, what is shown, and how well. */
+
+import type { Connection } from '../client/connection';
+import { Viewing } from '../client/viewing';
+import { isOffline, onNetworkChange } from './network';
+import { phaseOf, playerProblem, type Facts } from './phases';
+import { problem } from './problems';
+import { ReceptionMeter } from './reception';
+import { Screen } from './screen';
+import { Store } from './store';
+import type { PlayerState, Readable } from './types';
+
+const readEvery = 500;
+/** Without media for this long (ms) a live stream is not live here. */
+const stallsAfter = 2000;
+/** And for this long, the session is thought to be broken though its path is good. */
+const renewsAfter = 8000;
+
+const initial: PlayerState = {
+  phase: 'connecting', problem: null, stream: null, media: null, paused: false, muted: false, volume: 1,
+  autoplayBlocked: false, delay: null, behind: 0, path: null, stats: null,
+};
+
+export class PlayerStore implements Readable<PlayerState> {
+  // set at construction
+  readonly #connection: Connection;
+  readonly #name: string;
+  readonly #token: string | undefined;
+  readonly #store = new Store<PlayerState>(initial);
+  readonly #screen = new Screen();
+  readonly #meter = new ReceptionMeter();
+  // changed while it runs
+  #viewing: Viewing | null = null;
+  #stops: (() => void)[] = [];
+  #measured: RTCPeerConnection | null = null;
+  #readings = 0;
+  #lastMedia = -Infinity;
+  #upSince = 0;
+  #played = false;
+  #pausedAt: number | null = null;
+
+  constructor(connection: Connection, stream: string, token?: string) {
+    this.#connection = connection;
+    this.#name = stream;
+    this.#token = token;
+    this.#screen.onchange = () => this.#screenChanged();
+    this.#screen.onframe = () => this.#mediaCame();
+  }
+
+  subscribe(fn: (state: PlayerState) => void): () => void {
+    return this.#store.subscribe(fn);
+  }
+
+  get(): PlayerState {
+    return this.#store.get();
+  }
+
+  /** Starts watching; a player is started and closed once. */
+  start(): void {
+    if (this.#viewing) return;
+    if (typeof RTCPeerConnection === 'undefined') {
+      this.#store.patch({ phase: 'cannot-play', problem: problem('no_webrtc') });
+      return;
+    }
+    const viewing = new Viewing(this.#connection, { stream: this.#name, ...(this.#token ? { token: this.#token } : {}) });
+    this.#viewing = viewing;
+    viewing.onchange = () => this.#evaluate();
+    viewing.ontrack = () => void this.#screen.refresh();
+    this.#screen.show(viewing.media);
+    this.#store.patch({ media: viewing.media });
+    const timer = setInterval(() => void this.#read(), readEvery);
+    this.#stops = [
+      () => clearInterval(timer),
+      () => viewing.close(),
+      onNetworkChange(() => viewing.hurry()),
+      this.#connection.subscribe(() => this.#evaluate()),
+    ];
+    viewing.start();
+  }
+
+  close(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+    if (this.#viewing) this.#viewing.onchange = () => {};
+    this.#screen.show(null);
+  }
+
+  /** Shows on this element until the returned function is called. */
+  attach(video: HTMLVideoElement): () => void {
+    return this.#screen.attach(video);
+  }
+
+  play(): void {
+    this.#screen.play();
+  }
+
+  /** Stops the picture and the sound; the stream goes on behind them. */
+  pause(): void {
+    this.#screen.pause();
+  }
+
+  /** Media is live only, so that playing again is always at the live edge. */
+  jumpToLive(): void {
+    this.#screen.play();
+  }
+
+  setMuted(muted: boolean): void {
+    this.#screen.setMuted(muted);
+  }
+
+  setVolume(volume: number): void {
+    this.#screen.setVolume(volume);
+  }
+
+  /** Tries again at once. */
+  retry(): void {
+    this.#viewing?.retry();
+  }
+
+  #screenChanged(): void {
+    const { paused, muted, volume, blocked } = this.#screen;
+    if (!paused) this.#pausedAt = null;
+    else this.#pausedAt ??= performance.now();
+    this.#store.patch({ paused, muted, volume, autoplayBlocked: blocked, behind: this.#behind() });
+  }
+
+  #behind(): number {
+    return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
+  }
+
+  #mediaCame(): void {
+    const flowed = this.#flowing();
+    this.#lastMedia = performance.now();
+    this.#played = true;
+    if (!flowed) this.#evaluate();
+  }
+
+  #flowing(): boolean {
+    return performance.now() - this.#lastMedia < stallsAfter;
+  }
+
+  async #read(): Promise<void> {
+    const pc = this.#viewing?.pc ?? null;
+    if (pc !== this.#measured) {
+      this.#meter.reset();
+      this.#measured = pc;
+      this.#readings = 0;
+    }
+    const report = await pc?.getStats().catch(() => null);
+    // The session may have been replaced or closed meanwhile.
+    if (this.#stops.length === 0 || pc !== this.#measured) return;
+    if (report) this.#take(report);
+    this.#evaluate();
+    this.#renewIfDead();
+    this.#store.patch({ behind: this.#behind() });
+  }
+
+  #take(report: RTCStatsReport): void {
+    const wantsVideo = this.#viewing?.stream?.tracks.some((t) => t.kind === 'video') ?? true;
+    const { stats, delay, alive } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
+    if (alive) this.#mediaCame();
+    // Signs of life are wanted often, numbers that change more than once a second cannot be read.
+    if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? delay : null });
+  }
+
+  #renewIfDead(): void {
+    const v = this.#viewing;
+    const now = performance.now();
+    if (v?.link !== 'up' || v.stream?.state !== 'live') {
+      this.#upSince = now;
+    } else if (now - Math.max(this.#lastMedia, this.#upSince) > renewsAfter) {
+      this.#upSince = now;
+      v.retry();
+    }
+  }
+
+  #evaluate(): void {
+    const v = this.#viewing;
+    if (!v) return;
+    const c = this.#connection;
+    const facts: Facts = {
+      link: v.link,
+      error: v.error,
+      stream: v.stream,
+      flowing: this.#flowing(),
+      played: this.#played,
+      socketFailures: c.state === 'open' ? 0 : c.failures,
+      offline: isOffline(),
+    };
+    const phase = phaseOf(facts);
+    // What ended has to be seen again before a gap in it is a reconnect.
+    if (phase === 'ended' || phase === 'waiting') this.#played = false;
+    this.#store.patch({ phase, problem: same(this.get().problem, playerProblem(facts, phase)), stream: v.stream });
+  }
+}
+
+/** The old object when the new one says the same, so that nobody is told of a change that is none. */
+function same<T>(old: T, fresh: T): T {
+  return JSON.stringify(old) === JSON.stringify(fresh) ? old : fresh;
+}

@@ -1,0 +1,239 @@
+/** The studio: devices, choices and the time on air, as one state. */
+
+import type { Connection } from '../client/connection';
+import { Capture } from './capture';
+import { listDevices, onDevicesChange } from './devices';
+import { add, phaseLine, statsLine } from './log';
+import { LevelMeter, silence } from './meter';
+import { isOffline } from './network';
+import { OnAir } from './onair';
+import { codecName, encodable, limitsOf } from './presets';
+import { problem, problemOf } from './problems';
+import { asProblem } from './rest';
+import { Store } from './store';
+import { studioPhase } from './studiophase';
+import type { CodecChoice, GoLive, LogLine, PresetName, Problem, Readable, StudioPhase, StudioState, UplinkStats } from './types';
+
+const historyLength = 120;
+
+const initial: StudioState = {
+  phase: 'idle', problem: null, cameras: [], microphones: [], camera: null, microphone: null, cameraOn: true, micOn: true,
+  screen: false, preset: '720p30', codec: 'auto', codecs: ['auto'], preview: null, level: silence, stats: null, history: [],
+  viewers: 0, peak: 0, since: null, stream: '', title: '', log: [],
+};
+
+export class StudioStore implements Readable<StudioState> {
+  // set at construction
+  readonly #connection: Connection;
+  readonly #store = new Store<StudioState>(initial);
+  readonly #capture: Capture;
+  readonly #level = new LevelMeter((level) => this.#store.patch({ level }));
+  // changed by calls
+  #life: AbortController | null = null;
+  #asking: AbortController | null = null;
+  #onAir: OnAir | null = null;
+  #stopDevices: () => void = () => {};
+  /** What is wrong with a device or a choice; it stays until the next try, whatever happens on air. */
+  #deviceProblem: Problem | null = null;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#capture = new Capture({
+      changed: () => this.#captureChanged(),
+      sends: (kind, track) => this.#sends(kind, track),
+      lost: (p) => this.#deviceSays(p),
+    });
+  }
+
+  subscribe(fn: (state: StudioState) => void): () => void {
+    return this.#store.subscribe(fn);
+  }
+
+  get(): StudioState {
+    return this.#store.get();
+  }
+
+  /** Asks for camera and microphone; again after a refusal ("Check again"). Settles when the browser has answered. */
+  async open(): Promise<void> {
+    if (!this.#life) {
+      this.#life = new AbortController();
+      this.#stopDevices = onDevicesChange(() => void this.#list());
+      this.#connection.start();
+    }
+    const before = this.get().phase;
+    if (before === 'idle') this.#store.patch({ phase: 'asking', codecs: encodable() });
+    const found = await this.#ask((signal) => this.#capture.open(this.get().preset, signal));
+    if (this.get().phase === 'asking') this.#store.patch({ phase: 'ready' });
+    if (found) this.#deviceSays(found);
+    await this.#list();
+  }
+
+  async selectCamera(id: string | null): Promise<void> {
+    await this.#ask((signal) => this.#capture.useCamera(id, signal));
+  }
+
+  async selectMicrophone(id: string | null): Promise<void> {
+    await this.#ask((signal) => this.#capture.useMicrophone(id, signal));
+  }
+
+  setCamera(on: boolean): void {
+    this.#capture.setCamera(on);
+  }
+
+  setMic(on: boolean): void {
+    this.#capture.setMic(on);
+  }
+
+  async shareScreen(): Promise<void> {
+    await this.#ask((signal) => this.#capture.shareScreen(signal));
+  }
+
+  stopScreen(): void {
+    this.#capture.stopScreen();
+  }
+
+  async setPreset(preset: PresetName): Promise<void> {
+    this.#store.patch({ preset });
+    await this.#capture.setPreset(preset);
+    await this.#onAir?.setLimits(limitsOf(preset)).catch((e) => this.#deviceSays(asProblem(e)));
+  }
+
+  /** On air, a change of the codec takes a new session: about a second without picture. */
+  setCodec(codec: CodecChoice): void {
+    if (!this.get().codecs.includes(codec)) return this.#deviceSays(problem('codec_missing'));
+    this.#store.patch({ codec });
+    this.#onAir?.setCodec(codecName(codec));
+  }
+
+  /** Goes on air; the state tells how it goes. After `replaced` or `ended` it takes the name back. */
+  goLive(o: GoLive): void {
+    if (typeof RTCPeerConnection === 'undefined') return this.#deviceSays(problem('no_webrtc'));
+    const tracks = [this.#capture.video, this.#capture.audio].filter((t) => t !== null);
+    if (tracks.length === 0) return this.#deviceSays(problem('nothing_to_send'));
+    this.#onAir?.end();
+    this.#deviceProblem = null;
+    this.#store.patch({ problem: null, stats: null, history: [], viewers: 0, peak: 0, since: null, stream: o.stream, title: o.title });
+    const { preset, codec } = this.get();
+    const options = {
+      ...o, tracks, codec: codecName(codec), limits: limitsOf(preset),
+      poster: () => (this.#capture.screen || this.#capture.cameraOn ? this.#capture.video : null),
+    };
+    this.#onAir = new OnAir(this.#connection, options, { changed: () => this.#airChanged(), measured: (s) => this.#measured(s) });
+    this.#enter('connecting');
+    this.#onAir.start();
+  }
+
+  /** Tries again at once after a problem on air. */
+  retry(): void {
+    this.#onAir?.retry();
+  }
+
+  setTitle(title: string): void {
+    this.#onAir?.setTitle(title);
+    if (!this.#onAir) this.#store.patch({ title });
+  }
+
+  /** Goes off air. */
+  end(): void {
+    if (!this.#onAir) return;
+    this.#onAir.end();
+    this.#onAir = null;
+    this.#tell(this.#deviceProblem);
+    this.#enter('ended');
+  }
+
+  /** Goes off air and lets go of all devices. */
+  close(): void {
+    this.end();
+    this.#life?.abort();
+    this.#life = null;
+    this.#stopDevices();
+    this.#capture.close();
+    this.#level.close();
+    this.#store.patch({ ...initial });
+  }
+
+  // The last wish counts: what was asked before is called off.
+  async #ask<T>(what: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+    if (!this.#life) return null;
+    this.#asking?.abort();
+    const asking = (this.#asking = new AbortController());
+    const signal = AbortSignal.any([this.#life.signal, asking.signal]);
+    try {
+      const result = await what(signal);
+      this.#deviceSays(null);
+      return result;
+    } catch (e) {
+      if (!signal.aborted) this.#deviceSays(asProblem(e));
+      return null;
+    }
+  }
+
+  async #list(): Promise<void> {
+    const lists = await listDevices().catch(() => null);
+    if (lists && this.#life) this.#store.patch(lists);
+  }
+
+  #captureChanged(): void {
+    const { camera, microphone, cameraOn, micOn, screen, preview } = this.#capture;
+    this.#store.patch({ camera, microphone, cameraOn, micOn, screen, preview: preview.getTracks().length > 0 ? preview : null });
+  }
+
+  #sends(kind: 'audio' | 'video', track: MediaStreamTrack | null): void {
+    if (kind === 'audio') this.#level.measure(track);
+    this.#onAir?.setTrack(kind, track).catch((e) => this.#deviceSays(asProblem(e)));
+  }
+
+  #airChanged(): void {
+    const air = this.#onAir;
+    if (!air) return;
+    const old = this.get();
+    const s = air.stream;
+    const phase = studioPhase(air.link, s, old.phase);
+    const viewers = s?.viewers ?? old.viewers;
+    const since = phase === 'live' ? (old.since ?? s?.since ?? this.#connection.serverNow()) : old.since;
+    this.#store.patch({ viewers, peak: Math.max(old.peak, viewers), since, title: s?.state === 'live' ? s.title : old.title });
+    this.#tell(this.#airProblem(air, phase) ?? this.#deviceProblem);
+    this.#enter(phase);
+    // Off air by the server's word: the publication stays parked only while it may be taken back.
+    if (phase === 'ready') {
+      air.end();
+      this.#onAir = null;
+    }
+  }
+
+  #airProblem(air: OnAir, phase: StudioPhase): Problem | null {
+    if (phase === 'live') return null;
+    if (isOffline()) return problem('offline');
+    if (air.error && air.error.code !== 'renewed') return problemOf(air.error, 'publishing');
+    return this.#connection.state === 'waiting' && this.#connection.failures > 1 ? problem('connection_lost') : null;
+  }
+
+  #measured(stats: UplinkStats): void {
+    const { stats: old, history } = this.get();
+    this.#note(statsLine(old, stats));
+    this.#store.patch({ stats, history: [...history.slice(1 - historyLength), stats] });
+  }
+
+  #enter(phase: StudioPhase): void {
+    const { phase: old, stream } = this.get();
+    this.#note(phaseLine(old, phase, stream));
+    this.#store.patch({ phase });
+  }
+
+  #deviceSays(p: Problem | null): void {
+    this.#deviceProblem = p;
+    const air = this.#onAir;
+    this.#tell((air && this.#airProblem(air, this.get().phase)) ?? p);
+  }
+
+  #tell(p: Problem | null): void {
+    if (JSON.stringify(p) === JSON.stringify(this.get().problem)) return;
+    if (p) this.#note(['off', `${p.title}. ${p.message}`]);
+    this.#store.patch({ problem: p });
+  }
+
+  #note(line: [LogLine['mark'], string] | null): void {
+    if (line) this.#store.patch({ log: add(this.get().log, ...line) });
+  }
+}
