@@ -1,0 +1,226 @@
+package turn
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// maxLifetime is the longest life of an allocation without a refresh, which is
+// also what clients get that ask for nothing (RFC 8656 section 7.2).
+const maxLifetime = 10 * time.Minute
+
+// protocolUDP is the only transport we relay, as in REQUESTED-TRANSPORT.
+const protocolUDP = 17
+
+// familyOf is the family of an address as STUN writes it.
+func familyOf(a netip.Addr) byte {
+	if a.Is4() {
+		return 1
+	}
+	return 2
+}
+
+// gate stands between a client and the library: what it lets through is well
+// formed, within the limits, and, if it is a request, authentic, or else bare
+// of everything, so that the library asks for a credential.
+type gate struct {
+	server *Server
+	client client
+	reply  func(b []byte) // to the client
+}
+
+// admit looks at one message of the client. It returns what the library is to
+// see of it, or nil.
+func (g *gate) admit(b []byte) []byte {
+	if len(b) >= 4 && b[0] >= 0x40 && b[0] <= 0x4F {
+		return b // ChannelData: the library knows which channels exist
+	}
+	m := &stun.Message{Raw: b}
+	if err := m.Decode(); err != nil {
+		g.server.count.malformed.Inc()
+		return nil
+	}
+	switch {
+	case m.Type == stun.NewType(stun.MethodSend, stun.ClassIndication):
+		if _, ok := g.server.allocations.owner(g.client); !ok {
+			return nil
+		}
+		return b
+	case m.Type.Class == stun.ClassRequest:
+		return g.request(m)
+	}
+	g.server.count.malformed.Inc()
+	return nil
+}
+
+// request looks at a request. Clients we do not know may ask for a credential,
+// and over TCP for their address.
+func (g *gate) request(m *stun.Message) []byte {
+	s := g.server
+	if !s.limits.request(g.client.addr.Addr()) {
+		s.count.limited.Inc()
+		return nil
+	}
+	switch m.Type.Method {
+	case stun.MethodAllocate, stun.MethodRefresh, stun.MethodCreatePermission, stun.MethodChannelBind:
+	case stun.MethodBinding:
+		return bare(m)
+	default:
+		s.count.malformed.Inc()
+		return nil
+	}
+	var username stun.Username
+	var realm stun.Realm
+	if username.GetFrom(m) != nil || realm.GetFrom(m) != nil || realm.String() != s.cfg.Realm {
+		return g.unknown(m)
+	}
+	key, ok := s.credentials.key(username.String())
+	if !ok || key.Check(m) != nil {
+		return g.unknown(m)
+	}
+	if code := g.judge(m, username.String()); code != 0 {
+		g.refuse(m, code, key)
+		return nil
+	}
+	return rebuild(m, key)
+}
+
+// unknown lets a request without a valid credential through as one without
+// any, to which the library answers 401 with a nonce.
+func (g *gate) unknown(m *stun.Message) []byte {
+	if !g.server.limits.unknown(g.client.addr.Addr()) {
+		g.server.count.limited.Inc()
+		return nil
+	}
+	g.server.count.unauthorized.Inc()
+	if _, ok := g.server.allocations.owner(g.client); !ok && m.Type.Method == stun.MethodCreatePermission ||
+		!ok && m.Type.Method == stun.MethodChannelBind {
+		return nil // the library says nothing to these without an allocation
+	}
+	return bare(m)
+}
+
+// judge returns the error code that an authentic request gets, or 0.
+func (g *gate) judge(m *stun.Message, username string) stun.ErrorCode {
+	if m.Type.Method == stun.MethodAllocate {
+		return g.judgeAllocate(m)
+	}
+	owner, ok := g.server.allocations.owner(g.client)
+	switch {
+	case !ok:
+		return stun.CodeAllocMismatch
+	case owner != username:
+		return stun.CodeWrongCredentials
+	case m.Type.Method == stun.MethodRefresh:
+		return 0
+	}
+	return g.judgePeers(m)
+}
+
+// judgeAllocate checks what an Allocate asks for (RFC 8656 section 7.2).
+func (g *gate) judgeAllocate(m *stun.Message) stun.ErrorCode {
+	transport, err := m.Get(stun.AttrRequestedTransport)
+	if err != nil || len(transport) != 4 {
+		return stun.CodeBadRequest
+	}
+	if transport[0] != protocolUDP { // no TCP allocations, RFC 6062
+		return stun.CodeUnsupportedTransProto
+	}
+	family, err := m.Get(stun.AttrRequestedAddressFamily)
+	if err == nil && (len(family) != 4 || family[0] != g.family()) {
+		return stun.CodeAddrFamilyNotSupported
+	}
+	if m.Contains(stun.AttrEvenPort) || m.Contains(stun.AttrReservationToken) {
+		return stun.CodeInsufficientCapacity // pairs of ports are for RTP without multiplexing
+	}
+	return 0
+}
+
+// family is the family of the relayed addresses, which is that of the first
+// IPv4 peer, if any.
+func (g *gate) family() byte {
+	for _, p := range g.server.cfg.Peers {
+		if p.Addr().Is4() {
+			return 1
+		}
+	}
+	return 2
+}
+
+// judgePeers checks that every peer of a request is one of ours. A permission
+// is for an address without its port, a channel for both.
+func (g *gate) judgePeers(m *stun.Message) stun.ErrorCode {
+	code, found := stun.ErrorCode(0), 0
+	err := m.ForEach(stun.AttrXORPeerAddress, func(m *stun.Message) error {
+		var x stun.XORMappedAddress
+		if err := x.GetFromAs(m, stun.AttrXORPeerAddress); err != nil {
+			return err
+		}
+		found++
+		wire, _ := netip.AddrFromSlice(x.IP)
+		peer := netip.AddrPortFrom(wire.Unmap(), uint16(x.Port))
+		if !g.allowed(peer, m.Type.Method == stun.MethodChannelBind) && code == 0 {
+			code = stun.CodeForbidden
+			if familyOf(peer.Addr()) != g.family() {
+				code = stun.CodePeerAddrFamilyMismatch
+			}
+			g.server.count.forbidden.Inc()
+		}
+		return nil
+	})
+	if err != nil || found == 0 {
+		return stun.CodeBadRequest
+	}
+	return code
+}
+
+// allowed says whether a peer is one of ours that a relayed address reaches.
+func (g *gate) allowed(peer netip.AddrPort, withPort bool) bool {
+	return familyOf(peer.Addr()) == g.family() && slices.ContainsFunc(g.server.cfg.Peers, func(p netip.AddrPort) bool {
+		return p.Addr() == peer.Addr() && (!withPort || p.Port() == peer.Port())
+	})
+}
+
+// refuse answers an authentic request with an error.
+func (g *gate) refuse(m *stun.Message, code stun.ErrorCode, key stun.MessageIntegrity) {
+	g.server.count.refused.Inc()
+	answer, err := stun.Build(stun.NewTransactionIDSetter(m.TransactionID),
+		stun.NewType(m.Type.Method, stun.ClassErrorResponse), code, key, stun.Fingerprint)
+	if err == nil {
+		g.reply(answer.Raw)
+	}
+}
+
+// bare keeps only the header of a request.
+func bare(m *stun.Message) []byte {
+	b := make([]byte, 20)
+	copy(b, m.Raw[:20])
+	binary.BigEndian.PutUint16(b[2:], 0)
+	return b
+}
+
+// rebuild signs an authentic request anew: without what follows its integrity
+// and may be forged, and with a lifetime we can keep.
+func rebuild(m *stun.Message, key stun.MessageIntegrity) []byte {
+	clean := &stun.Message{Type: m.Type, TransactionID: m.TransactionID}
+	clean.WriteHeader()
+	for _, a := range m.Attributes {
+		if a.Type == stun.AttrMessageIntegrity {
+			break
+		}
+		value := a.Value
+		if a.Type == stun.AttrLifetime && len(value) == 4 {
+			seconds := min(binary.BigEndian.Uint32(value), uint32(maxLifetime/time.Second))
+			value = binary.BigEndian.AppendUint32(nil, seconds)
+		}
+		clean.Add(a.Type, value)
+	}
+	if key.AddTo(clean) != nil {
+		return nil
+	}
+	return clean.Raw
+}

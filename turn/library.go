@@ -1,0 +1,132 @@
+package turn
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/pion/logging"
+	pionturn "github.com/pion/turn/v4"
+)
+
+// maxMessage is the longest message taken from a client: a datagram of 1500
+// bytes in a Send indication, with room.
+const maxMessage = 2048
+
+// errNoTCP refuses relays over TCP (RFC 6062), which the gate has done before.
+var errNoTCP = errors.New("turn: no TCP allocations")
+
+// serve starts the library's server.
+func (s *Server) serve() (*pionturn.Server, error) {
+	cfg := pionturn.ServerConfig{
+		Realm:         s.cfg.Realm,
+		LoggerFactory: quiet{s.log},
+		InboundMTU:    maxMessage + 1, // the library drops what fills its buffer
+		AuthHandler: func(username, _ string, _ net.Addr) ([]byte, bool) {
+			return s.credentials.key(username)
+		},
+		QuotaHandler: s.quota,
+		EventHandler: pionturn.EventHandler{
+			OnAllocationCreated: func(src, _ net.Addr, _, _, _ string, relayed net.Addr, _ int) {
+				s.allocations.claim(clientOf(src), clientOf(relayed).addr)
+			},
+			OnAllocationDeleted: func(src, _ net.Addr, _, _, _ string) { s.allocations.remove(clientOf(src)) },
+			OnAllocationError:   func(src, _ net.Addr, _, _ string) { s.allocations.abandon(clientOf(src)) },
+		},
+	}
+	if s.cfg.Packets != nil {
+		cfg.PacketConnConfigs = []pionturn.PacketConnConfig{{
+			PacketConn: &packets{s.cfg.Packets, s, s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
+		}}
+	}
+	if s.cfg.Streams != nil {
+		cfg.ListenerConfigs = []pionturn.ListenerConfig{{
+			Listener: &listener{s.cfg.Streams, s, s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
+		}}
+	}
+	return pionturn.NewServer(cfg)
+}
+
+// reading makes Run wait until the function it returns was called, once or
+// more often.
+func (s *Server) reading() (ended func()) {
+	s.connected.Add(1)
+	return sync.OnceFunc(s.connected.Done)
+}
+
+// quota is asked before each allocation.
+func (s *Server) quota(username, _ string, src net.Addr) bool {
+	ok := s.allocations.reserve(clientOf(src), username)
+	if !ok {
+		s.count.quota.Inc()
+	}
+	return ok
+}
+
+// permit is the library's question for a peer. The gate has answered it
+// before; this is the second lock of three.
+func (s *Server) permit(_ net.Addr, peer net.IP) bool {
+	a, ok := netip.AddrFromSlice(peer)
+	return ok && slices.ContainsFunc(s.cfg.Peers, func(p netip.AddrPort) bool { return p.Addr() == a.Unmap() })
+}
+
+// generator makes relayed addresses for the library.
+type generator struct{ server *Server }
+
+// Validate has nothing to check.
+func (g generator) Validate() error { return nil }
+
+// AllocatePacketConn makes a relayed address. It is held until the library
+// says which client it is for.
+func (g generator) AllocatePacketConn(_ string, port int) (net.PacketConn, net.Addr, error) {
+	c, addr, err := g.server.cfg.Relay.Allocate(port)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := newRelayConn(g.server, c)
+	g.server.allocations.made(clientOf(addr).addr, conn)
+	return conn, addr, nil
+}
+
+// AllocateConn refuses.
+func (g generator) AllocateConn(string, int) (net.Conn, net.Addr, error) { return nil, nil, errNoTCP }
+
+// quiet turns the library's log into debug lines. It logs what clients do
+// wrong as warnings, of which a hostile one makes as many as it likes.
+type quiet struct{ log *slog.Logger }
+
+// NewLogger returns the same log for every scope.
+func (q quiet) NewLogger(string) logging.LeveledLogger { return q }
+
+// Trace drops.
+func (quiet) Trace(string) {}
+
+// Tracef drops.
+func (quiet) Tracef(string, ...any) {}
+
+// Debug drops.
+func (quiet) Debug(string) {}
+
+// Debugf drops: it is called for each packet, and with usernames.
+func (quiet) Debugf(string, ...any) {}
+
+// Info drops.
+func (quiet) Info(string) {}
+
+// Infof drops.
+func (quiet) Infof(string, ...any) {}
+
+// Warn writes a debug line.
+func (q quiet) Warn(msg string) { q.log.Debug("turn library", "msg", msg) }
+
+// Warnf writes a debug line without its values, which may name clients.
+func (q quiet) Warnf(format string, _ ...any) { q.log.Debug("turn library", "msg", format) }
+
+// Error writes a debug line.
+func (q quiet) Error(msg string) { q.log.Debug("turn library", "msg", msg) }
+
+// Errorf writes a debug line without its values, which may name clients.
+func (q quiet) Errorf(format string, _ ...any) { q.log.Debug("turn library", "msg", format) }

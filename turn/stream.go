@@ -1,0 +1,188 @@
+package turn
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/heliograph/heliograph/server/port/limit"
+)
+
+// Limits of TURN over TCP.
+const (
+	maxStreams           = 4096
+	maxStreamsPerNetwork = 64
+	// authTimeout is how long a connection may live without an allocation.
+	authTimeout = 15 * time.Second
+	// frameTimeout is how long one message may take, either way: beyond it the
+	// client is stuck or means to hold us up.
+	frameTimeout = 10 * time.Second
+	// idleTimeout is the life of a permission (RFC 8656 section 9) and some:
+	// a client that lets it lapse has no use for the connection.
+	idleTimeout = 6 * time.Minute
+)
+
+// minFrame is the shortest message the library takes from a stream; it waits
+// for more when given less. No media and no request is that short.
+const minFrame = 9
+
+// errFraming says that a connection carries something else than TURN.
+var errFraming = errors.New("turn: bad framing")
+
+// listener gives the library the TURN connections, each behind its gate.
+type listener struct {
+	net.Listener
+	server *Server
+	ended  func() // tells Run that no more connections come
+}
+
+// Accept waits for a connection within the limits.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			l.ended()
+			return nil, err
+		}
+		if s := l.server.admitStream(c); s != nil {
+			return s, nil
+		}
+		l.server.count.streamErrors.Inc()
+		_ = c.Close()
+	}
+}
+
+// admitStream takes a connection on, unless there are too many.
+func (s *Server) admitStream(c net.Conn) *stream {
+	who := clientOf(c.RemoteAddr())
+	network := limit.Network(who.addr.Addr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.streams) >= maxStreams || s.streamsOf(network) >= maxStreamsPerNetwork {
+		return nil
+	}
+	st := &stream{Conn: c, server: s, r: bufio.NewReaderSize(c, maxMessage), network: network, opened: time.Now()}
+	st.gate = gate{server: s, client: who, reply: func(b []byte) { _, _ = st.Write(b) }}
+	s.streams[st] = struct{}{}
+	s.connected.Add(1)
+	s.count.streams.Inc()
+	return st
+}
+
+// streamsOf counts the connections of a network; mu is held.
+func (s *Server) streamsOf(network netip.Addr) (n int) {
+	for c := range s.streams {
+		if c.network == network {
+			n++
+		}
+	}
+	return n
+}
+
+// stream is a TURN connection. Each Read returns one whole message that the
+// gate has let through, so that the library's own framing, which grows without
+// bound, has nothing to put together.
+type stream struct {
+	net.Conn
+	// set at construction
+	server  *Server
+	gate    gate
+	network netip.Addr
+	opened  time.Time
+	// owned by the reader
+	r     *bufio.Reader
+	frame [maxMessage]byte
+	// atomic
+	once sync.Once
+}
+
+// Read returns the next message.
+func (c *stream) Read(b []byte) (int, error) {
+	for {
+		frame, err := c.next()
+		if err != nil {
+			return 0, err
+		}
+		if out := c.gate.admit(frame); len(out) >= minFrame {
+			return copy(b, out), nil
+		}
+	}
+}
+
+// next reads one message as RFC 8656 section 3.1 and 12.5 frame them.
+func (c *stream) next() ([]byte, error) {
+	if err := c.Conn.SetReadDeadline(c.patience()); err != nil {
+		return nil, err
+	}
+	if _, err := c.r.Peek(1); err != nil {
+		return nil, err
+	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return nil, err
+	}
+	head, err := c.r.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	size := frameSize(head)
+	if size == 0 || size > len(c.frame) {
+		c.server.count.streamErrors.Inc()
+		return nil, errFraming
+	}
+	_, err = io.ReadFull(c.r, c.frame[:size])
+	return c.frame[:size], err
+}
+
+// patience is until when the next message must begin.
+func (c *stream) patience() time.Time {
+	if _, ok := c.server.allocations.owner(c.gate.client); ok {
+		return time.Now().Add(idleTimeout)
+	}
+	return c.opened.Add(authTimeout)
+}
+
+// frameSize returns how long a message is whose first four bytes these are, or
+// 0 when they begin none: STUN, or ChannelData padded to four bytes.
+func frameSize(head []byte) int {
+	n := int(binary.BigEndian.Uint16(head[2:]))
+	switch {
+	case head[0] <= 3 && n%4 == 0:
+		return 20 + n
+	case head[0] >= 0x40 && head[0] <= 0x4F:
+		return 4 + (n+3)&^3
+	}
+	return 0
+}
+
+// Write sends one message. A client that takes nothing for too long is
+// disconnected: its media would only get older.
+func (c *stream) Write(b []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.kill()
+	}
+	return n, err
+}
+
+// kill ends the connection; the library then closes it.
+func (c *stream) kill() { _ = c.Conn.Close() }
+
+// Close is called by the library when it is done with the connection.
+func (c *stream) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.server.mu.Lock()
+		delete(c.server.streams, c)
+		c.server.mu.Unlock()
+		c.server.connected.Done()
+	})
+	return err
+}

@@ -1,0 +1,148 @@
+// Package turn is the TURN server (RFC 8656) for clients whose network lets
+// no media through. It relays to one place only, the media addresses of this
+// server, so it is of no use to anybody who wants to reach anything else, and
+// it opens no socket: datagrams, connections and relayed addresses are given
+// to it.
+//
+// It is our API over github.com/pion/turn, of which it is the only importer,
+// with a gate before it: everything a client sends is parsed, limited and, for
+// requests, authenticated there first. The gate also answers what the library
+// answers otherwise than the RFC asks.
+//
+// It knows no stream, no session and no browser; a credential is bound to a
+// subject that means something to its caller only.
+package turn
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/heliograph/heliograph/server/metric"
+)
+
+// defaultRealm is short on purpose: it is in every answer to those who have
+// not said who they are, which should not be longer than their question.
+const defaultRealm = "live"
+
+// Relay makes relayed addresses. A port of 0 lets it choose.
+type Relay interface {
+	Allocate(port int) (net.PacketConn, net.Addr, error)
+}
+
+// Config is what New needs. Packets or Streams may be nil, not both.
+type Config struct {
+	Packets net.PacketConn   // TURN over UDP
+	Streams net.Listener     // TURN over TCP
+	Relay   Relay            // makes the relayed addresses
+	Peers   []netip.AddrPort // the only addresses that clients may reach
+	Realm   string           // "" for the default
+	Log     *slog.Logger     // may be nil
+	Metrics *metric.Registry // may be nil
+}
+
+// Server is the TURN server.
+type Server struct {
+	// set at construction
+	cfg         Config
+	log         *slog.Logger
+	count       *counters
+	credentials *credentials
+	allocations *allocations
+	limits      *limits
+	// guarded by mu
+	mu      sync.Mutex
+	streams map[*stream]struct{}
+	closed  bool
+	// owned by Run
+	connected sync.WaitGroup
+}
+
+// New makes a server. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	if cfg.Packets == nil && cfg.Streams == nil {
+		return nil, errors.New("turn: neither packets nor streams to serve")
+	}
+	if cfg.Relay == nil || len(cfg.Peers) == 0 {
+		return nil, errors.New("turn: a relay and at least one peer are needed")
+	}
+	if cfg.Realm == "" {
+		cfg.Realm = defaultRealm
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Peers = slices.Clone(cfg.Peers)
+	for i, p := range cfg.Peers {
+		cfg.Peers[i] = unmap(p)
+	}
+	secret := make([]byte, secretSize)
+	if _, err := rand.Read(secret); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, credentials: newCredentials(secret, cfg.Realm),
+		allocations: newAllocations(), limits: newLimits(), streams: map[*stream]struct{}{},
+	}
+	s.count = newCounters(cfg.Metrics, s)
+	return s, nil
+}
+
+// Run serves until ctx ends, and returns when all allocations are gone. It
+// closes Packets, Streams and every connection.
+func (s *Server) Run(ctx context.Context) error {
+	library, err := s.serve()
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	err = library.Close()
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*stream, 0, len(s.streams))
+	for c := range s.streams {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		c.kill()
+	}
+	s.connected.Wait()
+	s.allocations.wait()
+	return err
+}
+
+// Revoke ends a credential with its session: its allocations are closed now,
+// and no request with it is taken any more.
+func (s *Server) Revoke(username string) {
+	s.credentials.revoke(username)
+	for _, c := range s.allocations.of(username) {
+		_ = c.Close() // the library deletes an allocation whose address is closed
+	}
+}
+
+// URLs lists the TURN servers for the iceServers of our own clients: TURN over
+// TCP on the one port. host may be an IPv6 address, in brackets or not.
+//
+// There is no stun: and no UDP turn: URL in it, and there must not be: a
+// browser built on libwebrtc takes every datagram from the address of such a
+// server for an answer of that server, ICE and media included, and so cannot
+// reach the media that has the same address. It loses nothing, since where UDP
+// to the port passes, ICE passes without TURN.
+func URLs(host string, port uint16) []string {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return []string{"turn:" + net.JoinHostPort(host, strconv.Itoa(int(port))) + "?transport=tcp"}
+}
+
+// unmap turns IPv4 in IPv6 into IPv4: what is allowed must not depend on how
+// an address is written.
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
