@@ -1,0 +1,123 @@
+package egress
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// answerer writes an SDP answer for a viewer.
+type answerer struct {
+	viewer    *Viewer
+	addresses []netip.AddrPort
+	hash      string // fingerprint of our certificate, "sha-256 AB:CD…"
+	sessionID int64
+	version   int // rises with each ICE restart
+	b         strings.Builder
+}
+
+func (a *answerer) line(format string, args ...any) {
+	fmt.Fprintf(&a.b, format+"\r\n", args...)
+}
+
+// write returns the answer to o. Every m-section that is not refused is
+// sendonly and bundled (RFC 9143), with RTP and RTCP on one port (RFC 8858).
+func (a *answerer) write(o *offer, c credentials) string {
+	var bundled []string
+	for _, s := range o.sections {
+		if a.viewer.lane(s.kind) != nil {
+			bundled = append(bundled, s.mid)
+		}
+	}
+	a.line("v=0")
+	a.line("o=- %d %d IN IP4 0.0.0.0", a.sessionID, a.version)
+	a.line("s=-")
+	a.line("t=0 0")
+	a.line("a=group:BUNDLE %s", strings.Join(bundled, " "))
+	a.line("a=msid-semantic: WMS *")
+	a.line("a=ice-lite")
+	for _, s := range o.sections {
+		a.section(s, c)
+	}
+	return a.b.String()
+}
+
+func (a *answerer) section(s section, c credentials) {
+	l := a.viewer.lane(s.kind)
+	if l == nil {
+		a.line("m=%s 0 %s 0", s.line, s.proto)
+		a.line("c=IN IP4 0.0.0.0")
+		a.line("a=mid:%s", s.mid)
+		a.line("a=inactive")
+		return
+	}
+	a.line("m=%s 9 UDP/TLS/RTP/SAVPF%s", s.kind, formats(l.payloads))
+	a.line("c=IN IP4 0.0.0.0")
+	a.line("a=mid:%s", s.mid)
+	a.line("a=sendonly")
+	a.line("a=rtcp-mux")
+	a.line("a=rtcp-mux-only")
+	a.line("a=rtcp-rsize")
+	a.line("a=setup:passive")
+	a.line("a=fingerprint:%s", a.hash)
+	a.line("a=ice-ufrag:%s", c.ufrag)
+	a.line("a=ice-pwd:%s", c.password)
+	for _, p := range l.payloads {
+		a.payload(p)
+	}
+	a.sources(s, l)
+	a.candidates()
+}
+
+func formats(list []payload) string {
+	var b strings.Builder
+	for _, p := range list {
+		fmt.Fprintf(&b, " %d", p.pt)
+		if p.rtx != 0 {
+			fmt.Fprintf(&b, " %d", p.rtx)
+		}
+	}
+	return b.String()
+}
+
+func (a *answerer) payload(p payload) {
+	channels := ""
+	if p.codec.Channels > 1 {
+		channels = fmt.Sprintf("/%d", p.codec.Channels)
+	}
+	a.line("a=rtpmap:%d %s/%d%s", p.pt, p.codec.Name, p.codec.ClockRate, channels)
+	if p.codec.Fmtp != "" {
+		a.line("a=fmtp:%d %s", p.pt, p.codec.Fmtp)
+	}
+	if p.nack {
+		a.line("a=rtcp-fb:%d nack", p.pt)
+		a.line("a=rtcp-fb:%d nack pli", p.pt)
+		a.line("a=rtcp-fb:%d ccm fir", p.pt)
+	}
+	if p.rtx != 0 {
+		a.line("a=rtpmap:%d rtx/%d", p.rtx, p.codec.ClockRate)
+		a.line("a=fmtp:%d apt=%d", p.rtx, p.pt)
+	}
+}
+
+// sources names the SSRCs, so that no header extension is needed to tell the
+// bundled media apart (RFC 5576).
+func (a *answerer) sources(s section, l *lane) {
+	a.line("a=msid:heliograph %s", s.kind)
+	if l.repairs() {
+		a.line("a=ssrc-group:FID %d %d", l.ssrc, l.rtxSSRC)
+	}
+	a.line("a=ssrc:%d cname:%s", l.ssrc, cname)
+	if l.repairs() {
+		a.line("a=ssrc:%d cname:%s", l.rtxSSRC, cname)
+	}
+}
+
+// candidates lists all addresses: the server never trickles.
+func (a *answerer) candidates() {
+	for i, addr := range a.addresses {
+		priority := 126<<24 | (65_535-i)<<8 | 255
+		a.line("a=candidate:%d 1 udp %d %s %d typ host", i+1, priority, addr.Addr(), addr.Port())
+	}
+	a.line("a=end-of-candidates")
+}

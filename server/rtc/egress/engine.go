@@ -1,0 +1,249 @@
+package egress
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/port"
+	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
+)
+
+// How long a viewer may take to connect, and may be silent afterwards: consent
+// to send ends 30 s after the last check (RFC 7675 section 5.1).
+const (
+	connectTimeout = 20 * time.Second
+	consentTimeout = 30 * time.Second
+)
+
+// maxHellos is how many handshakes may wait to be started; more are dropped
+// and their clients repeat them.
+const maxHellos = 256
+
+// Ends of a viewer that the engine brings about.
+var (
+	ErrUnconnected = errors.New("the viewer never connected")
+	ErrLost        = errors.New("nothing was heard from the viewer for 30 s")
+)
+
+// Config is what an engine needs.
+type Config struct {
+	Port    *port.Port
+	Log     *slog.Logger
+	Metrics *metric.Registry
+}
+
+// Engine sends to all WebRTC viewers of this node.
+type Engine struct {
+	// set at construction
+	port        *port.Port
+	log         *slog.Logger
+	certificate tls.Certificate
+	print       string // "sha-256 AB:CD…"
+	shards      []*shard
+	count       *counters
+	hellos      chan *Viewer // whose handshake Run is to start
+
+	// guarded by mu
+	mu      sync.Mutex
+	viewers map[*Viewer]struct{}
+	closed  bool
+}
+
+// New returns an engine with a new certificate, as many shards as there are
+// processors, and no viewers.
+func New(cfg Config) (*Engine, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the DTLS key: %w", err)
+	}
+	certificate, err := selfsign.SelfSign(key)
+	if err != nil {
+		return nil, fmt.Errorf("make the DTLS certificate: %w", err)
+	}
+	sum := sha256.Sum256(certificate.Certificate[0])
+	e := &Engine{
+		port: cfg.Port, log: cfg.Log, certificate: certificate, print: "sha-256 " + colons(sum[:]),
+		count: newCounters(cfg.Metrics), hellos: make(chan *Viewer, maxHellos), viewers: map[*Viewer]struct{}{},
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	for range runtime.GOMAXPROCS(0) {
+		e.shards = append(e.shards, newShard(e))
+	}
+	cfg.Metrics.GaugeFunc("heliograph_viewers", "WebRTC viewers, connecting ones included.", func() float64 {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return float64(len(e.viewers))
+	})
+	return e, nil
+}
+
+// Run sends until ctx ends, then closes every viewer.
+func (e *Engine) Run(ctx context.Context) error {
+	var shards, handshakes sync.WaitGroup
+	stop := make(chan struct{})
+	for _, s := range e.shards {
+		shards.Go(func() { s.run(stop) })
+	}
+	e.attend(ctx, &handshakes)
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	for _, v := range e.all() {
+		v.Close(hub.ErrShutdown)
+	}
+	handshakes.Wait()
+	close(stop)
+	shards.Wait()
+	return nil
+}
+
+// attend starts handshakes and closes viewers that never connected or were
+// lost, until ctx ends.
+func (e *Engine) attend(ctx context.Context, handshakes *sync.WaitGroup) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case v := <-e.hellos:
+			handshakes.Go(func() { v.handshake(ctx) })
+		case now := <-tick.C:
+			for _, v := range e.all() {
+				v.expire(now)
+			}
+		}
+	}
+}
+
+func (e *Engine) all() []*Viewer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]*Viewer, 0, len(e.viewers))
+	for v := range e.viewers {
+		list = append(list, v)
+	}
+	return list
+}
+
+// Watch answers a viewer's offer and will send it the stream of sub once it
+// has connected. The subscription belongs to the viewer from now on, whatever
+// the outcome. It returns ErrOffer, wrapped, for an offer that cannot be
+// answered and *UnsupportedError when the viewer lacks the stream's codec.
+func (e *Engine) Watch(sub *hub.Subscription, text string) (v *Viewer, answer string, err error) {
+	defer func() {
+		if err != nil {
+			sub.Close(err)
+		}
+	}()
+	o, err := parseOffer(text)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := playable(o, sub.Stream()); err != nil {
+		return nil, "", err
+	}
+	v = newViewer(e, sub, o)
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil, "", hub.ErrShutdown
+	}
+	v.shard = e.emptiest()
+	v.shard.load++
+	e.viewers[v] = struct{}{}
+	e.mu.Unlock()
+	if err := e.port.Register(v.ice.current.ufrag, v); err != nil {
+		v.Close(err)
+		return nil, "", fmt.Errorf("watch: %w", err)
+	}
+	sub.Bind(v.tracksChanged, v.Close)
+	return v, v.answer(o, v.ice.current, 0), nil
+}
+
+// emptiest returns the shard with the fewest viewers; mu is held.
+func (e *Engine) emptiest() *shard {
+	best := e.shards[0]
+	for _, s := range e.shards[1:] {
+		if s.load < best.load {
+			best = s
+		}
+	}
+	return best
+}
+
+// forget takes a closed viewer from the books.
+func (e *Engine) forget(v *Viewer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.viewers[v]; ok {
+		delete(e.viewers, v)
+		v.shard.load--
+	}
+}
+
+// send puts one datagram on its way; what cannot be sent is counted, since
+// every protocol above repeats what gets lost.
+func (e *Engine) send(b []byte, to netip.AddrPort) {
+	if err := e.port.Send(b, to); err != nil {
+		e.count.unsent.Inc()
+	}
+}
+
+// playable tells whether a viewer with offer o can be sent the stream.
+func playable(o *offer, s *hub.Stream) error {
+	for _, t := range s.Tracks() {
+		section := o.section(t.Kind())
+		if section == nil {
+			continue // it did not ask for this kind
+		}
+		if _, ok := match(section.payloads, t.Codec()); !ok {
+			return &UnsupportedError{Kind: t.Kind(), Codec: t.Codec().Name}
+		}
+	}
+	return nil
+}
+
+func (o *offer) section(k media.Kind) *section {
+	for i := range o.sections {
+		if o.sections[i].kind == k {
+			return &o.sections[i]
+		}
+	}
+	return nil
+}
+
+// counters are what the engine counts.
+type counters struct {
+	packets, bytes, resent, nacked, keyframes, skipped, unsent, badChecks, badRTCP *metric.Counter
+}
+
+func newCounters(r *metric.Registry) *counters {
+	return &counters{
+		packets:   r.Counter("heliograph_egress_packets_total", "RTP packets sent to WebRTC viewers, repeated ones included."),
+		bytes:     r.Counter("heliograph_egress_bytes_total", "Bytes of SRTP sent to WebRTC viewers."),
+		resent:    r.Counter("heliograph_egress_resent_total", "RTP packets sent again because a viewer asked."),
+		nacked:    r.Counter("heliograph_egress_nacked_total", "RTP packets that viewers asked for again."),
+		keyframes: r.Counter("heliograph_egress_keyframe_requests_total", "Keyframe requests from viewers, before merging."),
+		skipped:   r.Counter("heliograph_egress_skips_total", "Times a viewer fell behind and skipped to a keyframe."),
+		unsent:    r.Counter("heliograph_egress_unsent_total", "Datagrams that the network did not take."),
+		badChecks: r.Counter("heliograph_egress_bad_checks_total", "ICE checks that proved nothing."),
+		badRTCP:   r.Counter("heliograph_egress_bad_rtcp_total", "SRTCP packets that failed authentication or made no sense."),
+	}
+}

@@ -1,0 +1,95 @@
+package egress
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+)
+
+// A burst ends at a marker bit, at this many packets, or after batchTime.
+const (
+	batchPackets = 16
+	batchTime    = time.Millisecond
+)
+
+// group is what one shard has to do for one stream: its viewers there, and one
+// sink on each track that wakes the shard.
+type group struct {
+	// set at construction
+	shard  *shard
+	stream *hub.Stream
+
+	// owned by the shard
+	viewers []*Viewer
+	sinks   map[*hub.Track]func() // detach
+
+	// atomic
+	ready atomic.Bool
+}
+
+// wake says that there are packets to send.
+func (g *group) wake() {
+	if !g.ready.Swap(true) {
+		g.shard.wake()
+	}
+}
+
+// sink gathers the packets of one track into bursts. The packets themselves
+// stay in the track's ring.
+type sink struct {
+	// set at construction
+	group *group
+	track *hub.Track
+	late  *time.Timer // ends a burst that has no end of its own
+
+	// atomic
+	pending atomic.Int32 // packets since the last wake
+}
+
+var _ hub.PacketSink = (*sink)(nil)
+
+func newSink(g *group, t *hub.Track) *sink {
+	s := &sink{group: g, track: t, late: time.AfterFunc(time.Hour, g.wake)}
+	s.late.Stop()
+	return s
+}
+
+// WritePacket counts a packet and wakes the shard at the end of a burst.
+func (s *sink) WritePacket(p *media.Packet) {
+	pending := s.pending.Add(1)
+	late := p.Seq+1 != s.track.Ring().Head()
+	if p.Marker || late || pending >= batchPackets || s.track.Kind() == media.Audio {
+		if pending > 1 {
+			s.late.Stop()
+		}
+		s.pending.Store(0)
+		s.group.wake()
+		return
+	}
+	if pending == 1 {
+		s.late.Reset(batchTime)
+	}
+}
+
+// Close is called when the stream has ended; its viewers are told by their
+// subscriptions.
+func (s *sink) Close(error) { s.late.Stop() }
+
+// attach puts a sink on every track that has none yet.
+func (g *group) attach() {
+	for _, t := range g.stream.Tracks() {
+		if g.sinks[t] == nil {
+			s := newSink(g, t)
+			detach := t.Attach(s)
+			g.sinks[t] = func() { detach(); s.Close(nil) }
+		}
+	}
+}
+
+func (g *group) detach() {
+	for _, d := range g.sinks {
+		d()
+	}
+}

@@ -1,0 +1,146 @@
+package egress
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/seqmap"
+)
+
+const (
+	catchUpBurst = 32                     // packets sent at once to a viewer that starts in the past
+	maxHoles     = 64                     // packets lost upstream that a lane waits for
+	rtxShare     = 0.15                   // of what was sent may be sent again
+	rtxFloor     = 64 << 10               // bytes that may always be sent again
+	askEvery     = 500 * time.Millisecond // between keyframe requests of one waiting viewer
+)
+
+// lane is one track on its way to one viewer. The shard owns it.
+type lane struct {
+	// set at construction
+	kind     media.Kind
+	payloads []payload
+	ssrc     uint32
+	rtxSSRC  uint32
+
+	track   *hub.Track // nil until the stream has one of this kind
+	payload payload    // chosen for the codec of the track
+	codec   media.Codec
+	mute    bool // the viewer lacks the codec the track has now
+
+	next      uint64 // number in the ring of the packet to send next
+	waiting   bool   // for a keyframe
+	notBefore uint64 // where the keyframe may begin
+	asked     time.Time
+	numbers   seqmap.Map
+	holes     []uint64 // passed without being there, may come late
+
+	joinSeq   uint64 // packets before this one were history when the viewer joined
+	joinStamp uint32
+
+	packets, octets uint32 // for sender reports
+	rtxSeq          uint16
+	rtxBytes        int // that may still be sent again
+}
+
+func newLane(s section) *lane {
+	return &lane{
+		kind: s.kind, payloads: s.payloads, ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
+		rtxSeq: uint16(rand.Uint32()), rtxBytes: rtxFloor,
+	}
+}
+
+// repairs tells whether retransmissions may be sent on an SSRC of their own.
+func (l *lane) repairs() bool {
+	for _, p := range l.payloads {
+		if p.rtx != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// use points the lane at a track and its codec; it reports whether anything
+// changed.
+func (l *lane) use(t *hub.Track) (changed bool) {
+	c := t.Codec()
+	if l.track == t && l.codec == c {
+		return false
+	}
+	first := l.track != t
+	l.track, l.codec = t, c
+	p, ok := match(l.payloads, c)
+	l.payload, l.mute = p, !ok
+	l.waiting = l.kind == media.Video
+	if first {
+		l.next = t.Ring().Head()
+	} else {
+		l.notBefore = l.next
+	}
+	if first && l.kind == media.Audio {
+		l.numbers.Start(l.next, firstNumber())
+	}
+	return true
+}
+
+// firstNumber is below 2^15, so that early losses do not meet the wrap of the
+// 16-bit number (RFC 3711 section 3.3.1).
+func firstNumber() uint64 { return uint64(rand.Uint32N(1 << 15)) }
+
+// begin leaves waiting when the ring holds a keyframe to start from. Otherwise
+// it asks the source for one.
+func (l *lane) begin(now time.Time) bool {
+	r := l.track.Ring()
+	k, ok := r.Keyframe()
+	if !ok || k < l.notBefore {
+		if now.Sub(l.asked) >= askEvery {
+			l.asked = now
+			l.track.RequestKeyframe(0)
+		}
+		return false
+	}
+	l.waiting = false
+	l.holes = l.holes[:0]
+	l.next = k
+	l.numbers.Start(k, firstNumber())
+	l.joinSeq = r.Head()
+	if newest := r.Get(l.joinSeq - 1); newest != nil {
+		l.joinStamp = newest.Timestamp
+	}
+	return true
+}
+
+// fellBehind makes the lane wait for the next keyframe.
+func (l *lane) fellBehind() {
+	if l.kind == media.Video {
+		l.waiting, l.notBefore = true, l.track.Ring().Head()
+		return
+	}
+	l.next = l.track.Ring().Head()
+	l.numbers.Start(l.next, 0)
+	l.holes = l.holes[:0]
+}
+
+// stamp returns the timestamp that a packet is sent with. What was history
+// when the viewer joined is squeezed 32-fold: the viewer's receiver is to decode
+// it at once, not to play it at its old pace and stay behind by as much.
+func (l *lane) stamp(p *media.Packet) uint32 {
+	if p.Seq >= l.joinSeq {
+		return p.Timestamp
+	}
+	return l.joinStamp - uint32(int32(l.joinStamp-p.Timestamp)/32)
+}
+
+// missed notes a packet that was not there when its turn came.
+func (l *lane) missed(seq uint64) {
+	if len(l.holes) < maxHoles {
+		l.holes = append(l.holes, seq)
+	}
+}
+
+// earn adds to what may be sent again.
+func (l *lane) earn(bytes int) {
+	l.rtxBytes = min(l.rtxBytes+int(float64(bytes)*rtxShare), 4*rtxFloor)
+}

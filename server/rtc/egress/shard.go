@@ -1,0 +1,257 @@
+package egress
+
+import (
+	"sync"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/pion/srtp/v3"
+)
+
+const (
+	reportEvery = time.Second
+	catchUpTick = 2 * time.Millisecond
+)
+
+// shard is one goroutine with the viewers it sends to.
+type shard struct {
+	// set at construction
+	engine *Engine
+	wakeup chan struct{}
+
+	// owned by run
+	groups map[*hub.Stream]*group
+	batch  batch
+	behind bool // some viewer has more to be sent at once than one burst
+
+	// guarded by mu
+	mu   sync.Mutex
+	mail []func(*shard)
+
+	// guarded by engine.mu
+	load int // viewers
+}
+
+func newShard(e *Engine) *shard {
+	return &shard{
+		engine: e, wakeup: make(chan struct{}, 1), groups: map[*hub.Stream]*group{},
+		batch: batch{engine: e, slab: make([]byte, slabSize)},
+	}
+}
+
+func (s *shard) wake() {
+	select {
+	case s.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// post has the shard's goroutine call f.
+func (s *shard) post(f func(*shard)) {
+	s.mu.Lock()
+	s.mail = append(s.mail, f)
+	s.mu.Unlock()
+	s.wake()
+}
+
+// run sends until stop is closed.
+func (s *shard) run(stop <-chan struct{}) {
+	reports := time.NewTicker(reportEvery)
+	defer reports.Stop()
+	catchUp := time.NewTimer(time.Hour)
+	defer catchUp.Stop()
+	for {
+		select {
+		case <-stop:
+			s.read()
+			return
+		case <-s.wakeup:
+		case <-catchUp.C:
+		case now := <-reports.C:
+			s.report(now)
+		}
+		s.read()
+		s.behind = false
+		for _, g := range s.groups {
+			s.serve(g)
+		}
+		if s.behind {
+			catchUp.Reset(catchUpTick)
+		}
+	}
+}
+
+// read works off the mail.
+func (s *shard) read() {
+	s.mu.Lock()
+	mail := s.mail
+	s.mail = nil
+	s.mu.Unlock()
+	for _, f := range mail {
+		f(s)
+	}
+}
+
+// add begins to send to a viewer that has connected.
+func (s *shard) add(v *Viewer, out *srtp.Context) {
+	if v.Reason() != nil {
+		return
+	}
+	v.out = out
+	stream := v.sub.Stream()
+	g := s.groups[stream]
+	if g == nil {
+		g = &group{shard: s, stream: stream, sinks: map[*hub.Track]func(){}}
+		s.groups[stream] = g
+	}
+	g.viewers = append(g.viewers, v)
+	s.retrack(v)
+}
+
+func (s *shard) remove(v *Viewer) {
+	stream := v.sub.Stream()
+	g := s.groups[stream]
+	if g == nil || v.out == nil {
+		return
+	}
+	v.out = nil
+	for i, w := range g.viewers {
+		if w == v {
+			last := len(g.viewers) - 1
+			g.viewers[i], g.viewers[last] = g.viewers[last], nil
+			g.viewers = g.viewers[:last]
+			break
+		}
+	}
+	if len(g.viewers) == 0 {
+		g.detach()
+		delete(s.groups, stream)
+	}
+}
+
+// retrack looks for tracks that are new or have changed their codec.
+func (s *shard) retrack(v *Viewer) {
+	g := s.groups[v.sub.Stream()]
+	if g == nil || v.out == nil {
+		return
+	}
+	g.attach()
+	for _, t := range g.stream.Tracks() {
+		if l := v.lane(t.Kind()); l != nil && l.use(t) && l.mute {
+			go v.Close(&UnsupportedError{Kind: l.kind, Codec: l.codec.Name})
+			return
+		}
+	}
+	g.ready.Store(true)
+}
+
+// serve sends what a stream's viewers have not got yet.
+func (s *shard) serve(g *group) {
+	now := time.Now()
+	if !g.ready.Swap(false) {
+		return
+	}
+	for _, v := range g.viewers {
+		to := v.to.Load()
+		if to == nil || v.out == nil {
+			continue
+		}
+		s.batch.to, s.batch.out = *to, v.out
+		for _, l := range v.lanes {
+			if l.track != nil && !l.mute {
+				s.advance(g, l, now)
+			}
+		}
+	}
+}
+
+// advance sends one viewer's lane up to the ring's head.
+func (s *shard) advance(g *group, l *lane, now time.Time) {
+	if l.waiting && !l.begin(now) {
+		return
+	}
+	r := l.track.Ring()
+	head := r.Head()
+	if l.next < r.Tail() && head-l.next > uint64(maxHoles) {
+		s.engine.count.skipped.Inc()
+		l.fellBehind()
+		return
+	}
+	if len(l.holes) > 0 {
+		s.fill(l, r.Tail())
+	}
+	limit := head
+	if head-l.next > catchUpBurst+batchPackets {
+		limit = l.next + catchUpBurst
+		s.behind = true
+		g.ready.Store(true)
+	}
+	for ; l.next < limit; l.next++ {
+		if p := r.Get(l.next); p != nil {
+			s.batch.media(l, p)
+		} else {
+			l.missed(l.next)
+		}
+	}
+	if !s.batch.flush() {
+		s.engine.count.skipped.Inc()
+		l.fellBehind()
+	}
+}
+
+// fill sends packets that have come late and gives up those that will not.
+func (s *shard) fill(l *lane, tail uint64) {
+	kept := l.holes[:0]
+	for _, seq := range l.holes {
+		if p := l.track.Ring().Get(seq); p != nil {
+			s.batch.media(l, p)
+		} else if seq >= tail {
+			kept = append(kept, seq)
+		}
+	}
+	l.holes = kept
+}
+
+// resend answers a viewer's NACK.
+func (s *shard) resend(v *Viewer, ssrc uint32, numbers []uint16) {
+	to := v.to.Load()
+	if to == nil || v.out == nil {
+		return
+	}
+	s.batch.to, s.batch.out = *to, v.out
+	for _, l := range v.lanes {
+		if l.ssrc != ssrc || l.track == nil {
+			continue
+		}
+		for _, n := range numbers {
+			if seq, ok := l.numbers.In(n); ok && seq < l.next {
+				s.again(l, seq, n)
+			}
+		}
+	}
+	s.batch.flush()
+}
+
+func (s *shard) again(l *lane, seq uint64, number uint16) {
+	p := l.track.Ring().Get(seq)
+	if p == nil || l.rtxBytes < len(p.Payload) {
+		return
+	}
+	for _, hole := range l.holes {
+		if hole == seq { // came this moment; fill sends it for the first time
+			return
+		}
+	}
+	l.rtxBytes -= len(p.Payload)
+	s.engine.count.resent.Inc()
+	s.batch.repeat(l, p, number)
+}
+
+// ask passes a viewer's wish for a keyframe on to the track, which merges it
+// with those of others.
+func (s *shard) ask(v *Viewer) {
+	if l := v.lane(media.Video); l != nil && l.track != nil {
+		l.track.RequestKeyframe(0)
+	}
+}

@@ -1,0 +1,194 @@
+package egress
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/pion/dtls/v3"
+	"github.com/pion/srtp/v3"
+)
+
+// cname is the canonical name of all we send (RFC 3550 section 6.5.1): it binds
+// a stream's audio to its video.
+const cname = "heliograph"
+
+// Viewer is one WebRTC client that is sent one stream.
+type Viewer struct {
+	// set at construction
+	engine  *Engine
+	shard   *shard
+	sub     *hub.Subscription
+	print   fingerprint
+	session int64 // number in the SDP's o= line
+	pipe    *pipe
+	lanes   []*lane // what they hold is owned by the shard
+	created time.Time
+	done    chan struct{}
+
+	// owned by the shard
+	out *srtp.Context
+
+	// guarded by mu
+	mu      sync.Mutex
+	ice     generation
+	address address
+	shaking bool
+	in      *srtp.Context // nil until the handshake is done
+	conn    *dtls.Conn
+	reason  error
+
+	// atomic
+	to       atomic.Pointer[netip.AddrPort] // where to send; nil until the first check
+	lastTime atomic.Int64                   // when the viewer was last heard, unix ns; 0 for never
+}
+
+func newViewer(e *Engine, sub *hub.Subscription, o *offer) *Viewer {
+	v := &Viewer{
+		engine: e, sub: sub, print: o.fingerprint, session: rand.Int64N(1 << 62),
+		created: time.Now(), done: make(chan struct{}), ice: generation{current: newCredentials()},
+	}
+	v.pipe = newPipe(v)
+	for _, s := range o.sections {
+		if s.kind != 0 && len(s.payloads) > 0 {
+			v.lanes = append(v.lanes, newLane(s))
+		}
+	}
+	return v
+}
+
+// lane returns the viewer's lane of a kind, nil when it has none.
+func (v *Viewer) lane(k media.Kind) *lane {
+	for _, l := range v.lanes {
+		if l.kind == k {
+			return l
+		}
+	}
+	return nil
+}
+
+func (v *Viewer) answer(o *offer, c credentials, version int) string {
+	a := answerer{
+		viewer: v, addresses: v.engine.port.Announced(), hash: v.engine.print,
+		sessionID: v.session, version: version,
+	}
+	return a.write(o, c)
+}
+
+// Restart answers the offer of an ICE restart (RFC 8445 section 9). Media go on
+// over the old path until the client has proved a new one.
+func (v *Viewer) Restart(text string) (answer string, err error) {
+	o, err := parseOffer(text)
+	if err != nil {
+		return "", err
+	}
+	if o.fingerprint != v.print {
+		return "", ErrFingerprint
+	}
+	c := newCredentials()
+	v.mu.Lock()
+	if v.reason != nil {
+		v.mu.Unlock()
+		return "", v.reason
+	}
+	older := v.ice.next
+	v.ice.next = &c
+	v.ice.restarts++
+	version := v.ice.restarts
+	v.mu.Unlock()
+	if older != nil {
+		v.engine.port.Unregister(older.ufrag)
+	}
+	if err := v.engine.port.Register(c.ufrag, v); err != nil {
+		return "", err
+	}
+	return v.answer(o, c, version), nil
+}
+
+// Receive takes a datagram of this viewer from the port.
+func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
+	switch {
+	case len(b) < 2:
+	case b[0] < 4:
+		v.check(b, from)
+	case b[0] >= 20 && b[0] < 64:
+		v.hello()
+		v.pipe.put(b)
+	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
+		v.feedback(b)
+	}
+}
+
+// hello has the handshake started by a viewer's first DTLS packet.
+func (v *Viewer) hello() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.shaking || v.reason != nil {
+		return
+	}
+	select {
+	case v.engine.hellos <- v:
+		v.shaking = true
+	default:
+	}
+}
+
+func (v *Viewer) heard(now time.Time) { v.lastTime.Store(now.UnixNano()) }
+
+func (v *Viewer) expire(now time.Time) {
+	v.mu.Lock()
+	connected := v.in != nil
+	v.mu.Unlock()
+	switch {
+	case !connected && now.Sub(v.created) > connectTimeout:
+		v.Close(ErrUnconnected)
+	case connected && now.Sub(time.Unix(0, v.lastTime.Load())) > consentTimeout:
+		v.Close(ErrLost)
+	}
+}
+
+// tracksChanged makes the shard look at the stream's tracks again.
+func (v *Viewer) tracksChanged() { v.shard.post(func(s *shard) { s.retrack(v) }) }
+
+// Done is closed when the viewer has ended; Reason then says why.
+func (v *Viewer) Done() <-chan struct{} { return v.done }
+
+// Reason returns why the viewer ended, nil while it lasts.
+func (v *Viewer) Reason() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reason
+}
+
+// Close ends the viewer: sending stops, its addresses are forgotten and DTLS
+// says goodbye. It may be called twice and from anywhere.
+func (v *Viewer) Close(reason error) {
+	v.mu.Lock()
+	if v.reason != nil {
+		v.mu.Unlock()
+		return
+	}
+	v.reason = reason
+	ufrags := []string{v.ice.current.ufrag}
+	if v.ice.next != nil {
+		ufrags = append(ufrags, v.ice.next.ufrag)
+	}
+	conn := v.conn
+	v.mu.Unlock()
+
+	v.shard.post(func(s *shard) { s.remove(v) })
+	if conn != nil {
+		_ = conn.Close() // sends close_notify
+	}
+	_ = v.pipe.Close()
+	for _, u := range ufrags {
+		v.engine.port.Unregister(u)
+	}
+	v.engine.forget(v)
+	v.sub.Close(reason)
+	close(v.done)
+}
