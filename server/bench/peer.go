@@ -1,0 +1,236 @@
+package bench
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/logging"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
+)
+
+// Payload types in our offers.
+const (
+	ptVideo = 102
+	ptRTX   = 103
+	ptOpus  = 111
+)
+
+const connectTimeout = 15 * time.Second
+
+var errDisconnected = errors.New("the WebRTC connection broke off")
+
+// dialer makes the peers of one run.
+type dialer struct {
+	// set at construction
+	http *http.Client
+	cert webrtc.Certificate // one for all: making it would cost more than a join
+}
+
+func newDialer() (*dialer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("no key for DTLS: %w", err)
+	}
+	cert, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return nil, fmt.Errorf("no certificate for DTLS: %w", err)
+	}
+	return &dialer{http: newHTTPClient(), cert: *cert}, nil
+}
+
+// peer is one end of a WHIP or WHEP session.
+type peer struct {
+	// set at construction
+	dialer *dialer
+	pc     *webrtc.PeerConnection
+	socket *socket
+	state  chan webrtc.PeerConnectionState // the latest ones; read by one goroutine
+
+	// owned by the caller of negotiate
+	resource resource
+}
+
+// hooks are what a peer does with what it receives. The zero value gives
+// everything to pion.
+type hooks struct {
+	tap       func(packet []byte, arrived int64) (pass bool)
+	decrypted func(packet []byte)
+}
+
+func (d *dialer) newPeer(ip net.IP, h hooks, registry *interceptor.Registry, engine *webrtc.MediaEngine) (*peer, error) {
+	socket, err := newSocket(ip, h.tap)
+	if err != nil {
+		return nil, err
+	}
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry),
+		webrtc.WithSettingEngine(settings(socket, h)))
+	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{d.cert}})
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("no peer connection: %w", err)
+	}
+	p := &peer{dialer: d, pc: pc, socket: socket, state: make(chan webrtc.PeerConnectionState, 16)}
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		select {
+		case p.state <- s:
+		default: // a reader that far behind has seen enough
+		}
+	})
+	return p, nil
+}
+
+func settings(s *socket, h hooks) webrtc.SettingEngine {
+	var e webrtc.SettingEngine
+	e.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+	e.SetICEUDPMux(s)
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetIncludeLoopbackCandidate(true)
+	e.DisableActiveTCP(true)
+	network := webrtc.NetworkTypeUDP4
+	if s.addr.IP.To4() == nil {
+		network = webrtc.NetworkTypeUDP6
+	}
+	e.SetNetworkTypes([]webrtc.NetworkType{network})
+	// GCM first: the other profile costs six times as much CPU on both sides.
+	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	if h.decrypted != nil {
+		e.BufferFactory = func(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+			b := &sinkBuffer{closed: make(chan struct{})}
+			if kind == packetio.RTPBufferPacket {
+				b.write = h.decrypted
+			}
+			return b
+		}
+	}
+	return e
+}
+
+// newMediaEngine offers what the clip is made of and nothing else.
+func newMediaEngine() (*webrtc.MediaEngine, error) {
+	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
+	video := []webrtc.RTPCodecParameters{
+		{PayloadType: ptVideo, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, RTCPFeedback: feedback,
+			SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+		}},
+		{PayloadType: ptRTX, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeRTX, ClockRate: videoClock, SDPFmtpLine: fmt.Sprintf("apt=%d", ptVideo),
+		}},
+	}
+	opus := webrtc.RTPCodecParameters{PayloadType: ptOpus, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+	}}
+	engine := &webrtc.MediaEngine{}
+	for _, c := range video {
+		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, fmt.Errorf("codec %s: %w", c.MimeType, err)
+		}
+	}
+	if err := engine.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, fmt.Errorf("codec %s: %w", opus.MimeType, err)
+	}
+	return engine, nil
+}
+
+// negotiate makes the offer with all candidates in it, POSTs it and takes the
+// answer. began and answered are the times around the POST.
+func (p *peer) negotiate(ctx context.Context, to Endpoint) (began, answered time.Time, err error) {
+	local, err := p.pc.CreateOffer(nil)
+	if err != nil {
+		return began, answered, fmt.Errorf("no offer: %w", err)
+	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	if err = p.pc.SetLocalDescription(local); err != nil {
+		return began, answered, fmt.Errorf("no offer: %w", err)
+	}
+	select {
+	case <-gathered:
+	case <-ctx.Done():
+		return began, answered, ctx.Err()
+	}
+	began = time.Now()
+	answer, res, err := offer(ctx, p.dialer.http, to, p.pc.LocalDescription().SDP)
+	answered = time.Now()
+	p.resource = res
+	if err != nil {
+		return began, answered, err
+	}
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}
+	if err = p.pc.SetRemoteDescription(remote); err != nil {
+		return began, answered, fmt.Errorf("the answer is not usable: %w", err)
+	}
+	return began, answered, nil
+}
+
+// connected waits until ICE and DTLS are done and returns the time.
+func (p *peer) connected(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for {
+		select {
+		case s := <-p.state:
+			switch s {
+			case webrtc.PeerConnectionStateConnected:
+				return time.Now(), nil
+			case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+				return time.Time{}, errDisconnected
+			}
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded {
+				return time.Time{}, fmt.Errorf("ICE and DTLS were not done within %s: "+
+					"the server's media address may not be reachable from here", connectTimeout)
+			}
+			return time.Time{}, ctx.Err()
+		}
+	}
+}
+
+// close ends the session on the server and then the connection.
+func (p *peer) close(ctx context.Context) {
+	p.resource.remove(ctx, p.dialer.http)
+	_ = p.pc.GracefulClose()
+	_ = p.socket.Close()
+}
+
+// sinkBuffer takes decrypted packets where pion decrypts them, instead of the
+// queue in which pion would keep them for a reader that there is none of.
+type sinkBuffer struct {
+	// set at construction
+	write  func([]byte)
+	closed chan struct{}
+
+	once sync.Once
+}
+
+// Write gives the packet on; it may not be kept.
+func (b *sinkBuffer) Write(p []byte) (int, error) {
+	if b.write != nil {
+		b.write(p)
+	}
+	return len(p), nil
+}
+
+// Read blocks until the stream is closed.
+func (b *sinkBuffer) Read([]byte) (int, error) {
+	<-b.closed
+	return 0, io.EOF
+}
+
+// Close ends Read. Pion may call it more than once.
+func (b *sinkBuffer) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
+}

@@ -1,0 +1,240 @@
+package bench
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	inFlight     = 16                     // frames whose packets may come mixed
+	learnFrames  = 60                     // frames at the start that are decrypted in full
+	sampleMask   = 15                     // later one packet of 16 is, to see that they still decrypt
+	stallAfter   = 200 * time.Millisecond // without a whole frame
+	requestAgain = 500 * time.Millisecond // between two requests for a keyframe
+)
+
+// tally is what all viewers measure together in one span of time.
+type tally struct {
+	latency histogram // from the publisher's first write to the arrival of the last packet
+	lag     histogram // from a packet's arrival in the kernel to its reading here
+}
+
+// receiver follows the media of one viewer. Packets come to it twice: all of
+// them encrypted from the socket (packet), and the few that are worth it
+// decrypted by pion (decrypted). The header tells sequence, timestamp and the
+// end of a frame; only the stamp and the kind of frame need the payload.
+type receiver struct {
+	// set at construction
+	tally   *atomic.Pointer[tally]
+	wantKey chan struct{} // a frame came, but no keyframe yet
+	ready   chan struct{} // closed at the first decodable frame
+
+	mu sync.Mutex
+	// guarded by mu
+	video, audio sequence
+	slots        [inFlight]slot
+	next         int   // slot of the next frame
+	learned      int   // frames looked at in full so far
+	depth        int   // packets at the start of a frame that may hold the stamp
+	first        int64 // arrival of the first packet, ns of Unix time
+	decodable    int64 // time of the first decodable frame
+	paramsSeen   bool
+	total        uint64 // media packets since the start
+	passed       uint64 // media packets given to pion
+	opened       uint64 // of those, decrypted
+	frames       frameCounts
+	lastWhole    int64 // arrival of the latest whole frame
+	stamped      bool  // the server leaves the stamps in
+}
+
+// slot is a frame that is arriving.
+type slot struct {
+	ts        uint32
+	packets   int64
+	low, last int64 // extended sequence numbers; last is 0 until the marker came
+	arrived   int64 // latest packet
+	stamp     stamp
+	whole     bool
+	counted   bool // in the latency
+	key       bool
+}
+
+// frameCounts are the frames of one viewer since the last mark.
+type frameCounts struct {
+	whole   uint64
+	stalls  uint64
+	longest time.Duration // between two whole frames
+}
+
+func newReceiver(t *atomic.Pointer[tally]) *receiver {
+	return &receiver{tally: t, wantKey: make(chan struct{}, 1), ready: make(chan struct{}), depth: 1}
+}
+
+// packet takes one packet from the socket, at its arrival in ns of Unix time.
+// It returns whether pion should have it too.
+func (r *receiver) packet(b []byte, arrived int64) bool {
+	h, ok := readRTP(b)
+	if !ok || h.pt != ptVideo && h.pt != ptOpus {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first == 0 {
+		r.first = arrived
+	}
+	r.total++
+	pass := r.learned < learnFrames || h.seq&sampleMask == 0
+	if h.pt == ptOpus {
+		r.audio.add(h, len(b))
+	} else if ext, fresh := r.video.add(h, len(b)); fresh {
+		s := r.slot(h.ts, ext)
+		s.packets++
+		s.low, s.arrived = min(s.low, ext), max(s.arrived, arrived)
+		if h.marker {
+			s.last = ext
+			r.tally.Load().lag.add(time.Duration(time.Now().UnixNano() - arrived))
+		}
+		pass = pass || int(ext-s.low) < r.depth
+		r.settle(s)
+	}
+	if pass {
+		r.passed++
+	}
+	return pass
+}
+
+// slot finds the frame of a timestamp, or begins it with packet ext.
+func (r *receiver) slot(ts uint32, ext int64) *slot {
+	if s := r.find(ts); s != nil {
+		return s
+	}
+	s := &r.slots[r.next]
+	r.next = (r.next + 1) % inFlight
+	r.learned++
+	*s = slot{ts: ts, low: ext}
+	return s
+}
+
+func (r *receiver) find(ts uint32) *slot {
+	for i := range r.slots {
+		if s := &r.slots[i]; s.ts == ts && s.packets > 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+// settle takes note of a frame that has become whole, stamped or both. Where
+// there are stamps, one without has lost its first packet and is not whole.
+func (r *receiver) settle(s *slot) {
+	all := s.last != 0 && s.packets == s.last-s.low+1
+	if all && !s.whole && (s.stamp.sentNs != 0 || !r.stamped) {
+		s.whole = true
+		r.wholeFrame(s.arrived)
+	}
+	if !s.whole {
+		return
+	}
+	if s.stamp.sentNs != 0 && !s.counted {
+		s.counted = true
+		r.tally.Load().latency.add(time.Duration(s.arrived - s.stamp.sentNs))
+	}
+	if s.key && r.paramsSeen && r.decodable == 0 {
+		r.decodable = time.Now().UnixNano()
+		close(r.ready)
+	}
+}
+
+func (r *receiver) wholeFrame(arrived int64) {
+	r.frames.whole++
+	r.gap(arrived)
+	r.lastWhole = max(r.lastWhole, arrived)
+}
+
+// gap counts the time since the latest whole frame as a stall if it was long.
+func (r *receiver) gap(now int64) {
+	if r.lastWhole == 0 {
+		return
+	}
+	d := time.Duration(now - r.lastWhole)
+	if d > stallAfter {
+		r.frames.stalls++
+	}
+	r.frames.longest = max(r.frames.longest, d)
+}
+
+// decrypted takes a packet that pion has decrypted; b is not kept.
+func (r *receiver) decrypted(b []byte) {
+	h, ok := readRTP(b)
+	if !ok || h.pt != ptVideo && h.pt != ptOpus {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened++
+	if h.pt == ptOpus {
+		return
+	}
+	s := r.find(h.ts)
+	if s == nil {
+		return // so late that its slot has a newer frame
+	}
+	begins := false
+	eachNAL(rtpPayload(b), func(kind byte, body []byte) {
+		switch kind {
+		case nalSEI:
+			if t, ok := readStamp(body); ok {
+				s.stamp, r.stamped = t, true
+				r.depth = max(r.depth, 1+int(h.seq-uint16(s.low)))
+			}
+		case nalSPS:
+			r.paramsSeen = true
+		case nalIDR:
+			s.key = true
+		case nalSlice:
+			begins = true
+		}
+	})
+	r.settle(s)
+	if begins && r.decodable == 0 {
+		select {
+		case r.wantKey <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// mark starts a new span of time at now.
+func (r *receiver) mark(now int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.video.mark()
+	r.audio.mark()
+	r.frames = frameCounts{}
+	if r.lastWhole != 0 {
+		r.lastWhole = now // what was missing before is not counted again
+	}
+}
+
+// reading is what one viewer has measured since mark.
+type reading struct {
+	video, audio   counts
+	bytes          uint64
+	frames         frameCounts
+	passed, opened uint64 // since the start
+}
+
+// read returns the counts at now. A stall that still lasts is counted.
+func (r *receiver) read(now int64) reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.frames
+	r.gap(now)
+	out := reading{
+		video: r.video.counts(), audio: r.audio.counts(), bytes: r.video.bytes + r.audio.bytes,
+		frames: r.frames, passed: r.passed, opened: r.opened,
+	}
+	r.frames = kept
+	return out
+}
