@@ -5,7 +5,7 @@
 
 export type Route =
   | { page: 'home' }
-  | { page: 'watch'; stream: string }
+  | { page: 'watch'; stream: string; token: string }
   | { page: 'studio' }
   | { page: 'signin'; next: string }
   | { page: 'setup'; token: string }
@@ -24,7 +24,7 @@ export function parse(address: string): Route {
   if (path === '/setup') return { page: 'setup', token: url.searchParams.get('token') ?? '' };
   const watch = /^\/watch\/([^/]+)$/.exec(path);
   const stream = watch?.[1] ? decode(watch[1]) : '';
-  if (streamName.test(stream)) return { page: 'watch', stream };
+  if (streamName.test(stream)) return { page: 'watch', stream, token: url.searchParams.get('token') ?? '' };
   return { page: 'notfound', path };
 }
 
