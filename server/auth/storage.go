@@ -34,7 +34,7 @@ type Session struct {
 	Expires time.Time
 }
 
-// Users keeps the accounts.
+// Users reads the accounts.
 type Users interface {
 	// User finds a name without regard to case, or returns ErrNotFound.
 	User(ctx context.Context, name string) (User, error)
@@ -42,6 +42,10 @@ type Users interface {
 	HasUsers(ctx context.Context) (bool, error)
 	// Users lists all by name.
 	Users(ctx context.Context) ([]User, error)
+}
+
+// UserChanges writes the accounts.
+type UserChanges interface {
 	// AddUser returns ErrExists when the name is taken.
 	AddUser(ctx context.Context, u User) error
 	// AddFirstUser returns ErrExists when there is any user; a race has one winner.
@@ -87,6 +91,7 @@ type Secrets interface {
 // Storage is all that this package needs to remember.
 type Storage interface {
 	Users
+	UserChanges
 	Keys
 	Sessions
 	Secrets

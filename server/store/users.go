@@ -46,14 +46,14 @@ func scanUser(row interface{ Scan(dest ...any) error }) (auth.User, error) {
 	return u, err
 }
 
-// AddUser implements auth.Users.
+// AddUser implements auth.UserChanges.
 func (s *Store) AddUser(ctx context.Context, u auth.User) error {
 	_, err := s.db.ExecContext(ctx,
 		"INSERT INTO users (name, hash, role, enabled) VALUES (?, ?, ?, ?)", u.Name, u.Hash, u.Role, u.Enabled)
 	return mapped(err)
 }
 
-// AddFirstUser implements auth.Users.
+// AddFirstUser implements auth.UserChanges.
 func (s *Store) AddFirstUser(ctx context.Context, u auth.User) error {
 	r, err := s.db.ExecContext(ctx,
 		"INSERT INTO users (name, hash, role, enabled) SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)",
@@ -61,7 +61,7 @@ func (s *Store) AddFirstUser(ctx context.Context, u auth.User) error {
 	return affected(r, err, auth.ErrExists)
 }
 
-// PutUsers implements auth.Users.
+// PutUsers implements auth.UserChanges.
 func (s *Store) PutUsers(ctx context.Context, us []auth.User) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		for _, u := range us {
@@ -78,7 +78,7 @@ func (s *Store) PutUsers(ctx context.Context, us []auth.User) error {
 	})
 }
 
-// RemoveUser implements auth.Users.
+// RemoveUser implements auth.UserChanges.
 func (s *Store) RemoveUser(ctx context.Context, name string) error {
 	r, err := s.db.ExecContext(ctx, "DELETE FROM users WHERE name = ?", name)
 	return affected(r, err, auth.ErrNotFound)

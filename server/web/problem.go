@@ -20,6 +20,9 @@ const (
 	codeInternal   = "internal"
 )
 
+// faultText is all that an outsider is told of our own faults.
+const faultText = "The server made a mistake. Its log says more, under this time."
+
 // retryAfter is the wait, in seconds, that goes with auth.ErrThrottled: its windows last a minute.
 const retryAfter = "60"
 
@@ -65,7 +68,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		Problem(w, http.StatusConflict, codeSetUp, sentence(auth.ErrSetUp))
 	default:
 		s.cfg.Log.Error("request failed", "method", r.Method, "route", routeOf(r), "err", err)
-		Problem(w, http.StatusInternalServerError, codeInternal, "The server made a mistake. Its log says more, under this time.")
+		Problem(w, http.StatusInternalServerError, codeInternal, faultText)
 	}
 }
 

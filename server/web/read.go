@@ -126,7 +126,7 @@ func (s *Server) hello(ctx context.Context, p *Peer) error {
 		return p.refuse(codeThrottled, sentence(auth.ErrThrottled))
 	case err != nil:
 		s.cfg.Log.Error("checking a token failed", "peer", p.addr, "err", err)
-		return p.refuse(codeInternal, "The server made a mistake. Its log says more, under this time.")
+		return p.refuse(codeInternal, faultText)
 	}
 	p.token = e.Token
 	return nil

@@ -47,14 +47,10 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.counts.requests.Inc()
 		defer func() {
-			switch v := recover(); v {
-			case nil:
-			case http.ErrAbortHandler:
-				panic(v) // the way of net/http to drop a connection
-			default:
+			if fault := recover(); fault != nil {
 				s.counts.panics.Inc()
-				s.cfg.Log.Error("request hit a fault", "method", r.Method, "route", routeOf(r), "fault", v, "stack", string(debug.Stack()))
-				Problem(w, http.StatusInternalServerError, codeInternal, "The server made a mistake. Its log says more, under this time.")
+				s.cfg.Log.Error("request hit a fault", "method", r.Method, "route", routeOf(r), "fault", fault, "stack", string(debug.Stack()))
+				Problem(w, http.StatusInternalServerError, codeInternal, faultText)
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// shutdownTime is how long everything together may take to end.
+const shutdownTime = 10 * time.Second
+
+// ErrShutdown is returned by Run when something did not end in time.
+var ErrShutdown = errors.New("the server did not stop in time")
+
+// Runner is one part of the server with a life of its own: Run blocks until
+// ctx ends and everything that it started has ended.
+type Runner interface {
+	Run(ctx context.Context) error
+}
+
+// runnerFunc makes a Runner of a function.
+type runnerFunc func(ctx context.Context) error
+
+// Run implements Runner.
+func (f runnerFunc) Run(ctx context.Context) error { return f(ctx) }
+
+// part is a Runner with a name for the log.
+type part struct {
+	name string
+	Runner
+}
+
+// parts lists what runs, in the order in which it is stopped: first what lets
+// people in, then what they use.
+func (a *App) parts() []part {
+	return []part{
+		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.listener) })},
+		{"hub", a.hub},
+	}
+}
+
+// Run serves until ctx ends or a part fails, then stops the parts in order.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.welcome(ctx); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	running := start(ctx, a.parts())
+	a.ready.Store(true)
+	err := a.announce()
+	if err == nil {
+		err = running.wait(ctx)
+	}
+	a.ready.Store(false)
+	a.cfg.Log.Info("stopping")
+	return errors.Join(err, running.stop(), a.store.Close())
+}
+
+// welcome sees to it that there is somebody who may administer.
+func (a *App) welcome(ctx context.Context) error {
+	if pass := a.cfg.Settings.AdminPassword; pass != "" {
+		made, err := a.auth.AddAdmin(ctx, pass)
+		if made {
+			a.cfg.Log.Info("made the user admin with the password of the environment")
+		}
+		return err
+	}
+	token, err := a.auth.BeginSetUp(ctx)
+	if err != nil || token == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(a.cfg.Err, "\nThere are no users yet. Open this link once to make the first:\n\n  %s/setup?token=%s\n\n", a.URL(), token)
+	return err
+}
+
+// announce says that all listeners are open.
+func (a *App) announce() error {
+	a.cfg.Log.Info("ready", "url", a.URL(), "version", Version)
+	if !a.cfg.Settings.ReadyJSON {
+		return nil
+	}
+	line, err := json.Marshal(struct {
+		HTTP string `json:"http"`
+		PID  int    `json:"pid"`
+	}{a.URL(), os.Getpid()})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.cfg.Out, "%s\n", line)
+	return err
+}
