@@ -53,9 +53,10 @@ export class Socket {
 
   /** Asks the server for a sign of life; closes when none comes within ms. */
   probe(within: number): void {
-    if (!this.#welcomed || !this.send({ type: 'ping', t: performance.now() })) return;
+    if (!this.#welcomed) return;
     clearTimeout(this.#pongDue);
     this.#pongDue = setTimeout(() => this.close(new ProtocolError('timeout', 'the server is silent')), within);
+    this.send({ type: 'ping', t: performance.now() });
   }
 
   close(why: ProtocolError): void {

@@ -191,7 +191,7 @@ export class StudioStore implements Readable<StudioState> {
     const s = air.stream;
     const phase = studioPhase(air.link, s, old.phase);
     const viewers = s?.viewers ?? old.viewers;
-    const since = phase === 'live' ? (old.since ?? s?.since ?? this.#connection.serverNow()) : old.since;
+    const since = phase === 'live' ? (s?.since ?? old.since ?? this.#connection.serverNow()) : old.since;
     this.#store.patch({ viewers, peak: Math.max(old.peak, viewers), since, title: s?.state === 'live' ? s.title : old.title });
     this.#tell(this.#airProblem(air, phase) ?? this.#deviceProblem);
     this.#enter(phase);

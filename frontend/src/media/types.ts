@@ -120,7 +120,7 @@ export interface StudioState {
   viewers: number;
   /** Most viewers at once since the stream went live. */
   peak: number;
-  /** When this studio went live, ms since 1970 by the server's clock. */
+  /** When the stream went live, ms since 1970 by the server's clock. */
   since: number | null;
   stream: string;
   title: string;

@@ -1,0 +1,174 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Connection, socketAddress } from './connection';
+import { FakeSocket, fakeBrowser, realBrowser, serverTime, settle } from './fakes';
+import { Backoff } from './wait';
+
+beforeEach(fakeBrowser);
+afterEach(realBrowser);
+
+function open(): Connection {
+  const c = new Connection({ url: 'ws://test/ws' });
+  c.start();
+  FakeSocket.last.welcome();
+  return c;
+}
+
+const offline = { name: 'harbour', title: '', state: 'offline', viewers: 0, tracks: [] };
+
+test('says hello first and is open at the welcome', () => {
+  const c = new Connection({ url: 'ws://test/ws', token: 'key' });
+  expect(c.state).toBe('closed');
+  c.start();
+  FakeSocket.last.open();
+  expect(FakeSocket.last.sent).toEqual([{ type: 'hello', version: 1, token: 'key' }]);
+  expect(c.state).toBe('connecting');
+  FakeSocket.last.say({ type: 'welcome', version: 1, server: 'x', time: 1, user: { name: 'ada', role: 'admin' } });
+  expect(c.state).toBe('open');
+  expect(c.user?.name).toBe('ada');
+});
+
+test('comes back with growing delays', async () => {
+  const c = new Connection({ url: 'ws://test/ws' });
+  c.start();
+  for (const [i, ms] of [500, 1000, 2000, 4000, 8000, 10_000, 10_000].entries()) {
+    FakeSocket.last.drop();
+    expect(c.state).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(ms - 1);
+    expect(FakeSocket.all.length).toBe(i + 1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all.length).toBe(i + 2);
+  }
+});
+
+test('the delays are shortened at random by up to a half', () => {
+  vi.mocked(Math.random).mockReturnValue(0);
+  const b = new Backoff();
+  expect([b.next(), b.next(), b.next(3000)]).toEqual([250, 500, 3000]);
+});
+
+test('a server that welcomes and closes at once is not hammered', async () => {
+  const c = open();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(500);
+  FakeSocket.last.welcome();
+  FakeSocket.last.drop();
+  expect(c.failures).toBe(2);
+});
+
+test('waits at least as long as a server that shuts down says', async () => {
+  open();
+  FakeSocket.last.say({ ch: 'rtc', type: 'error', code: 'shutdown', message: '', retryAfter: 5 });
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(4999);
+  expect(FakeSocket.all.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(FakeSocket.all.length).toBe(2);
+});
+
+test('hurry ends the wait, and tests an open socket', async () => {
+  const c = open();
+  c.hurry();
+  expect(FakeSocket.last.of('ping').length).toBeGreaterThan(0);
+  FakeSocket.last.drop();
+  c.hurry();
+  expect(FakeSocket.all.length).toBe(2);
+});
+
+test('a silent socket is given up', async () => {
+  const c = open();
+  await vi.advanceTimersByTimeAsync(1000);
+  const s = FakeSocket.last;
+  s.say = () => undefined;
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(FakeSocket.all.length).toBeGreaterThan(1);
+  expect(c.state).not.toBe('open');
+});
+
+test('a refused hello is final', async () => {
+  const c = new Connection({ url: 'ws://test/ws', token: 'wrong' });
+  c.start();
+  const opened = expect(c.whenOpen(new AbortController().signal)).rejects.toMatchObject({ code: 'unauthenticated' });
+  FakeSocket.last.open();
+  FakeSocket.last.say({ type: 'error', code: 'unauthenticated', message: 'the token is wrong' });
+  await opened;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.all.length).toBe(1);
+  expect(c.state).toBe('closed');
+});
+
+test('knows the server’s clock', async () => {
+  const c = open();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(Math.abs(c.serverNow() - serverTime())).toBeLessThan(1);
+});
+
+test('follows, tells late comers the last state, follows again after a reconnect, unfollows', async () => {
+  const c = open();
+  const first = vi.fn();
+  const second = vi.fn();
+  const un1 = c.follow('harbour', first, 'key');
+  expect(FakeSocket.last.of('follow')).toEqual([{ ch: 'rtc', type: 'follow', stream: 'harbour', token: 'key' }]);
+  FakeSocket.last.say({ ch: 'rtc', type: 'stream', stream: offline });
+  const un2 = c.follow('harbour', second);
+  expect(first).toHaveBeenCalledTimes(1);
+  expect(second).toHaveBeenCalledWith(offline);
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(500);
+  FakeSocket.last.welcome();
+  expect(FakeSocket.last.of('follow').length).toBe(1);
+  un1();
+  expect(FakeSocket.last.of('unfollow').length).toBe(0);
+  un2();
+  expect(FakeSocket.last.of('unfollow').length).toBe(1);
+});
+
+test('requests are answered, refused, lost, late or called off', async () => {
+  const c = open();
+  const ask = (id: string, signal?: AbortSignal) => c.request({ type: 'watch', id, stream: 'harbour', sdp: '' }, signal);
+  const ok = ask('w1');
+  FakeSocket.last.say({ ch: 'rtc', type: 'answer', id: 'w1', sdp: 'v=0' });
+  expect((await ok).sdp).toBe('v=0');
+
+  const refused = expect(ask('w2')).rejects.toMatchObject({ code: 'throttled', retryAfter: 2 });
+  FakeSocket.last.say({ ch: 'rtc', type: 'error', id: 'w2', code: 'throttled', message: '', retryAfter: 2 });
+  await refused;
+
+  const late = expect(ask('w3')).rejects.toMatchObject({ code: 'timeout' });
+  await vi.advanceTimersByTimeAsync(10_000);
+  await late;
+
+  const abort = new AbortController();
+  const off = expect(ask('w4', abort.signal)).rejects.toMatchObject({ name: 'AbortError' });
+  abort.abort();
+  await off;
+
+  const lost = expect(ask('w5')).rejects.toMatchObject({ code: 'connection_lost' });
+  FakeSocket.last.drop();
+  await lost;
+  await expect(ask('w6')).rejects.toMatchObject({ code: 'connection_lost' });
+});
+
+test('one bad message costs only itself', async () => {
+  const c = open();
+  vi.spyOn(console, 'warn').mockReturnValue();
+  FakeSocket.last.onmessage?.({ data: '{{' });
+  expect(c.state).toBe('open');
+});
+
+test('close is the end, reconnect a new beginning', async () => {
+  const c = open();
+  c.reconnect();
+  expect(FakeSocket.all.length).toBe(2);
+  FakeSocket.last.welcome();
+  expect(c.state).toBe('open');
+  c.close();
+  await vi.advanceTimersByTimeAsync(60_000);
+  await settle();
+  expect(FakeSocket.all.length).toBe(2);
+  expect(c.state).toBe('closed');
+});
+
+test('the address of the socket follows that of the page', () => {
+  expect(socketAddress('https://example.org')).toBe('wss://example.org/ws');
+  expect(socketAddress('http://localhost:8080')).toBe('ws://localhost:8080/ws');
+});

@@ -1,0 +1,169 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Connection } from './connection';
+import { FakePeer, FakeSocket, FakeTrack, answering, fakeBrowser, realBrowser, settle } from './fakes';
+import { Viewing } from './viewing';
+
+beforeEach(fakeBrowser);
+afterEach(realBrowser);
+
+const live = { name: 'harbour', title: '', state: 'live', viewers: 1, tracks: [{ kind: 'video', codec: 'VP8' }] };
+
+async function watching(): Promise<Viewing> {
+  const c = new Connection({ url: 'ws://test/ws' });
+  const v = new Viewing(c, { stream: 'harbour', token: 'key' });
+  v.start();
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  return v;
+}
+
+async function up(): Promise<Viewing> {
+  const v = await watching();
+  FakePeer.last.become('connected');
+  return v;
+}
+
+function say(type: string, more: object): void {
+  FakeSocket.last.say({ ch: 'rtc', type, message: '', ...more });
+}
+
+function sayStream(more: object = {}): void {
+  say('stream', { stream: { ...live, ...more } });
+}
+
+test('offers to receive both kinds and is up when connected', async () => {
+  const v = await watching();
+  expect(FakeSocket.last.of('watch')).toEqual([{ ch: 'rtc', type: 'watch', id: 'w1', stream: 'harbour', sdp: 'offer 1', token: 'key' }]);
+  expect(FakePeer.last.transceivers.map((t) => [t.kind, t.direction])).toEqual([['video', 'recvonly'], ['audio', 'recvonly']]);
+  expect(FakePeer.last.remote).toBe('answer');
+  expect(v.link).toBe('connecting');
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+});
+
+test('an interruption of 3 s gets an ICE restart, a shorter one none', async () => {
+  const v = await up();
+  FakePeer.last.become('disconnected');
+  expect(v.link).toBe('interrupted');
+  await vi.advanceTimersByTimeAsync(2000);
+  FakePeer.last.become('connected');
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(FakeSocket.last.of('restart')).toEqual([]);
+  FakePeer.last.become('disconnected');
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(FakeSocket.last.of('restart')).toEqual([{ ch: 'rtc', type: 'restart', id: 'w1', sdp: 'offer 2 restart' }]);
+  FakePeer.last.become('connected');
+  await settle();
+  expect(v.link).toBe('up');
+  expect(FakePeer.all.length).toBe(1);
+});
+
+test('a network that changed gets the restart at once', async () => {
+  const v = await up();
+  FakePeer.last.become('disconnected');
+  v.hurry();
+  await settle();
+  expect(FakeSocket.last.of('restart').length).toBe(1);
+});
+
+test('a failed path gets a new session, and the picture stays until the new one’s', async () => {
+  const v = await up();
+  const old = FakePeer.last;
+  const first = new FakeTrack('video');
+  old.ontrack?.({ track: first });
+  old.become('failed');
+  await settle();
+  expect(v.link).toBe('interrupted');
+  expect(old.closed).toBe(false);
+  expect(FakeSocket.last.of('stop')).toEqual([{ ch: 'rtc', type: 'stop', id: 'w1' }]);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.last.of('watch').length).toBe(2);
+  FakePeer.last.become('connected');
+  const second = new FakeTrack('video', true);
+  FakePeer.last.ontrack?.({ track: second });
+  expect(v.media.getTracks()).toEqual([first]);
+  second.dispatchEvent(new Event('unmute'));
+  expect(v.media.getTracks()).toEqual([second]);
+  expect(old.closed).toBe(true);
+});
+
+test('a path that is never found is given up and looked for again', async () => {
+  const v = await watching();
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(v.error?.code).toBe('unreachable');
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('a new socket gets a new session at once', async () => {
+  const v = await up();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(500);
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  expect(FakeSocket.last.of('watch').map((m) => m.id)).toEqual(['w2']);
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+});
+
+test('a stream that is not live is waited for', async () => {
+  const v = await watching();
+  sayStream({ state: 'offline' });
+  say('stopped', { id: 'w1', code: 'ended' });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(v.link).toBe('parked');
+  expect(v.error?.code).toBe('ended');
+  expect(FakePeer.all.length).toBe(1);
+  sayStream();
+  await settle();
+  expect(v.link).toBe('connecting');
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('a refusal that crossed with the stream’s going live is tried again', async () => {
+  const v = await watching();
+  sayStream();
+  say('stopped', { id: 'w1', code: 'not_live' });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(v.link).toBe('connecting');
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('an unknown codec waits for another one', async () => {
+  const v = await watching();
+  sayStream({ tracks: [{ kind: 'video', codec: 'H265' }] });
+  v.retry();
+  await settle();
+  say('stopped', { id: 'w2', code: 'unsupported_codec', codec: 'H265' });
+  await settle();
+  sayStream({ tracks: [{ kind: 'video', codec: 'H265' }], viewers: 2 });
+  await settle();
+  expect(v.link).toBe('parked');
+  sayStream();
+  await settle();
+  expect(v.link).toBe('connecting');
+});
+
+test('a refusal stays until somebody tries again', async () => {
+  const v = await watching();
+  say('stopped', { id: 'w1', code: 'denied' });
+  await vi.advanceTimersByTimeAsync(60_000);
+  sayStream();
+  await settle();
+  expect(v.link).toBe('parked');
+  v.retry();
+  await settle();
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('close ends the session on the server and everything here', async () => {
+  const v = await up();
+  v.close();
+  await settle();
+  expect(FakeSocket.last.of('stop').length).toBe(1);
+  expect(FakeSocket.last.of('unfollow').length).toBe(1);
+  expect(FakePeer.last.closed).toBe(true);
+  expect(v.link).toBe('idle');
+});

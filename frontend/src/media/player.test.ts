@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Connection } from '../client/connection';
+import { FakePeer, FakeSocket, answering, fakeBrowser, realBrowser, settle } from '../client/fakes';
+import { PlayerStore } from './player';
+
+beforeEach(() => {
+  fakeBrowser();
+  vi.stubGlobal('document', new EventTarget());
+  vi.stubGlobal('navigator', { onLine: true });
+});
+afterEach(realBrowser);
+
+class FakeVideo extends EventTarget {
+  srcObject: unknown = null;
+  muted = false;
+  volume = 1;
+  paused = true;
+  forbids: 'nothing' | 'sound' | 'all' = 'nothing';
+  frame: (() => void) | null = null;
+  async play() {
+    if (this.forbids === 'all' || (this.forbids === 'sound' && !this.muted)) throw new DOMException('', 'NotAllowedError');
+    this.paused = false;
+  }
+  pause() {
+    this.paused = true;
+  }
+  requestVideoFrameCallback(fn: () => void) {
+    this.frame = fn;
+    return 1;
+  }
+  cancelVideoFrameCallback() {
+    this.frame = null;
+  }
+  get element() {
+    return this as unknown as HTMLVideoElement;
+  }
+}
+
+function stream(state: string, more: object = {}): void {
+  FakeSocket.last.say({ ch: 'rtc', type: 'stream', stream: { name: 'harbour', title: '', state, viewers: 1, tracks: [{ kind: 'video', codec: 'VP8' }], ...more } });
+}
+
+async function player(): Promise<PlayerStore> {
+  const p = new PlayerStore(new Connection({ url: 'ws://test/ws' }), 'harbour');
+  p.start();
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  stream('live');
+  FakePeer.last.become('connected');
+  return p;
+}
+
+let decoded = 0;
+/** Frames come for this long. */
+async function flow(ms: number): Promise<void> {
+  for (let t = 0; t < ms; t += 500) {
+    FakePeer.last.report = new Map([['V', { id: 'V', type: 'inbound-rtp', kind: 'video', framesDecoded: (decoded += 15), timestamp: Date.now() }]]);
+    await vi.advanceTimersByTimeAsync(500);
+  }
+}
+
+test('is live when frames come, reconnecting 2 s after the last, live with the next', async () => {
+  const p = await player();
+  expect(p.get().phase).toBe('connecting');
+  await flow(2000);
+  expect(p.get().phase).toBe('live');
+  expect(p.get().stats?.framesDecoded).toBeGreaterThan(0);
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(p.get().phase).toBe('reconnecting');
+  await flow(1000);
+  expect(p.get().phase).toBe('live');
+});
+
+test('a frame on the screen says so at once', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  p.attach(v.element);
+  v.frame?.();
+  expect(p.get().phase).toBe('live');
+});
+
+test('away keeps the session, ended waits, live again starts by itself', async () => {
+  const p = await player();
+  await flow(2000);
+  stream('away', { awaySince: 1 });
+  await vi.advanceTimersByTimeAsync(2500);
+  expect(p.get()).toMatchObject({ phase: 'away', stream: { awaySince: 1 } });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakePeer.all.length).toBe(1);
+  FakeSocket.last.say({ ch: 'rtc', type: 'stopped', id: 'w1', code: 'ended', message: '' });
+  stream('ended');
+  await settle();
+  expect(p.get().phase).toBe('ended');
+  stream('offline');
+  expect(p.get().phase).toBe('ended');
+  stream('live');
+  await settle();
+  expect(p.get().phase).toBe('connecting');
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('a session without media on a good path is replaced', async () => {
+  await player();
+  await vi.advanceTimersByTimeAsync(9000);
+  expect(FakeSocket.last.of('watch').length).toBe(2);
+});
+
+test('a codec that cannot be played is a problem with words', async () => {
+  const p = await player();
+  FakeSocket.last.say({ ch: 'rtc', type: 'stopped', id: 'w1', code: 'unsupported_codec', message: '', codec: 'AV1' });
+  await settle();
+  expect(p.get().phase).toBe('cannot-play');
+});
+
+test('sound that the browser forbids is off until somebody turns it on', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  v.forbids = 'sound';
+  p.attach(v.element);
+  await settle();
+  expect(p.get()).toMatchObject({ muted: true, autoplayBlocked: true, paused: false });
+  v.forbids = 'nothing';
+  p.setMuted(false);
+  await settle();
+  expect(p.get()).toMatchObject({ muted: false, autoplayBlocked: false });
+  expect(v.muted).toBe(false);
+});
+
+test('a browser that forbids even silent pictures waits for play', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  v.forbids = 'all';
+  p.attach(v.element);
+  await settle();
+  expect(p.get().paused).toBe(true);
+});
+
+test('a pause falls behind, jumping to live catches up', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  const detach = p.attach(v.element);
+  await settle();
+  p.pause();
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(v.paused).toBe(true);
+  expect(p.get().behind).toBeCloseTo(3);
+  p.jumpToLive();
+  await settle();
+  expect(p.get()).toMatchObject({ paused: false, behind: 0 });
+  expect(v.paused).toBe(false);
+  detach();
+  expect(v.srcObject).toBeNull();
+});
+
+test('a lost server is said after the second try', async () => {
+  const p = await player();
+  await flow(1000);
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(p.get().problem).toBeNull();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(2500);
+  expect(p.get()).toMatchObject({ phase: 'reconnecting', problem: { code: 'connection_lost' } });
+});
+
+test('close stops everything', async () => {
+  const p = await player();
+  p.close();
+  await settle();
+  expect(FakeSocket.last.of('stop').length).toBe(1);
+  expect(FakePeer.last.closed).toBe(true);
+});
+
+test('a browser without WebRTC is told so', () => {
+  vi.stubGlobal('RTCPeerConnection', undefined);
+  const p = new PlayerStore(new Connection({ url: 'ws://test/ws' }), 'harbour');
+  p.start();
+  expect(p.get()).toMatchObject({ phase: 'cannot-play', problem: { code: 'no_webrtc' } });
+});
