@@ -1,0 +1,122 @@
+package rtc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/rtc/egress"
+	"github.com/heliograph/heliograph/server/rtc/ingest"
+	"github.com/heliograph/heliograph/server/rtc/offer"
+)
+
+// Why a session ended or was refused, beside the hub's and auth's reasons.
+var (
+	ErrLost       = errors.New("the connection of the client was lost")
+	ErrExpired    = errors.New("the token's time is over")
+	ErrTooMany    = errors.New("too many sessions are open")
+	ErrNoSession  = errors.New("there is no such session")
+	errRestart    = errors.New("a publication cannot restart ICE")
+	errTooQuick   = errors.New("too many requests")
+	errBadMessage = errors.New("the message is malformed")
+)
+
+// failure is an error as people and programs at a door see it.
+type failure struct {
+	code   string // of the WebSocket protocol
+	status int    // of HTTP
+	title  string
+	detail string
+	retry  int    // seconds, 0 for none
+	codec  string // that the viewer lacks
+}
+
+// known is an error that needs no more than a text.
+type known struct {
+	err error
+	failure
+}
+
+// refusals maps the errors of a request.
+func refusals() []known {
+	return []known{
+		{auth.ErrName, failure{"bad_name", http.StatusBadRequest, "Bad stream name",
+			"A stream's name is 1 to 64 of A-Z a-z 0-9 . _ ~ - and begins with a letter or digit.", 0, ""}},
+		{auth.ErrUnauthenticated, failure{"unauthenticated", http.StatusUnauthorized, "Not signed in",
+			"This needs a stream key, a token or a sign-in, and none was given or it is wrong. Check the key of the stream and try again.", 0, ""}},
+		{auth.ErrDenied, failure{"denied", http.StatusForbidden, "Not allowed",
+			"The key, token or user does not allow this for this stream. Use the key of this stream, or ask its owner.", 0, ""}},
+		{hub.ErrDenied, failure{"denied", http.StatusForbidden, "Not allowed",
+			"The key, token or user does not allow this for this stream any more. Get a new token and try again.", 0, ""}},
+		{auth.ErrThrottled, failure{"throttled", http.StatusTooManyRequests, "Too many attempts",
+			"Too many wrong keys or passwords came from this address. Wait a minute and try again.", 60, ""}},
+		{errTooQuick, failure{"throttled", http.StatusTooManyRequests, "Too many requests",
+			"Requests come too quickly from this address. Wait a second and try again.", 1, ""}},
+		{ErrTooMany, failure{"throttled", http.StatusTooManyRequests, "Too many sessions",
+			"Too many sessions are open for this key, token or address. Close one, or wait until one ends, and try again.", 20, ""}},
+		{hub.ErrBusy, failure{"busy", http.StatusConflict, "Stream in use",
+			"Somebody else is publishing under this name. Choose another name, or wait until that stream has ended.", 10, ""}},
+		{hub.ErrNotLive, failure{"not_live", http.StatusConflict, "Not live",
+			"Nobody is publishing this stream now. Try again when it is live.", 2, ""}},
+		{hub.ErrShutdown, failure{"shutdown", http.StatusServiceUnavailable, "Restarting",
+			"The server restarts. Connect again in 2 s.", 2, ""}},
+	}
+}
+
+// ends maps the reasons for which a session ends.
+func ends() []known {
+	return []known{
+		{hub.ErrReplaced, failure{"replaced", http.StatusConflict, "Replaced",
+			"The same publisher connected again elsewhere. This connection has ended.", 0, ""}},
+		{hub.ErrEnded, failure{"ended", http.StatusGone, "Ended",
+			"The publisher ended the stream, or did not come back.", 0, ""}},
+		{ErrNoSession, failure{"no_session", http.StatusNotFound, "No such session",
+			"There is no such session, or it has ended. Start a new one.", 0, ""}},
+		{ErrExpired, failure{"expired", http.StatusUnauthorized, "Token expired",
+			"The token's time is over. Get a new token and connect again.", 0, ""}},
+		{ErrLost, failure{"lost", http.StatusGone, "Lost",
+			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
+		{ingest.ErrLost, failure{"lost", http.StatusGone, "Lost",
+			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
+		{egress.ErrLost, failure{"lost", http.StatusGone, "Lost",
+			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
+		{ingest.ErrUnconnected, failure{"lost", http.StatusGone, "Lost",
+			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
+		{egress.ErrUnconnected, failure{"lost", http.StatusGone, "Lost",
+			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
+		{ingest.ErrGarbage, failure{"bad_request", http.StatusBadRequest, "Bad media",
+			"The media sent could not be read, or was far too much. Check the encoder's settings and connect again.", 0, ""}},
+		{errRestart, failure{"bad_request", http.StatusUnprocessableEntity, "No ICE restart",
+			"A publication cannot restart ICE. Publish again with the resume secret of the first answer: the viewers stay.", 0, ""}},
+	}
+}
+
+// explain says what happened, why, and what to do.
+func explain(err error) failure {
+	var lacks *egress.UnsupportedError
+	if errors.As(err, &lacks) {
+		return failure{"unsupported_codec", http.StatusNotAcceptable, "Codec not supported",
+			fmt.Sprintf("The stream is sent as %s, and the offer has no decoder for it. Watch with a browser or player that decodes %s, or ask the publisher for another codec.", lacks.Codec, lacks.Codec),
+			0, lacks.Codec}
+	}
+	var bad *offer.Error
+	if errors.As(err, &bad) {
+		f := failure{"bad_request", http.StatusBadRequest, "Malformed", bad.Text, 0, ""}
+		if bad.Unusable {
+			f.status, f.title = http.StatusUnprocessableEntity, "Cannot be done"
+		}
+		return f
+	}
+	if errors.Is(err, egress.ErrOffer) {
+		return failure{"bad_request", http.StatusBadRequest, "Offer not usable", err.Error() + ".", 0, ""}
+	}
+	for _, f := range append(refusals(), ends()...) {
+		if errors.Is(err, f.err) {
+			return f.failure
+		}
+	}
+	return failure{"internal", http.StatusInternalServerError, "Internal error",
+		"A fault of the server, written to its log. Try again in a moment.", 2, ""}
+}

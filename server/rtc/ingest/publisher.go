@@ -1,0 +1,244 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/offer"
+)
+
+const (
+	unconnectedFor = 20 * time.Second       // a publication that never connects is freed
+	keyframeEvery  = 500 * time.Millisecond // at most one request to the peer
+)
+
+// Publisher is one publication from a WebRTC peer: a hub.Source.
+type Publisher struct {
+	// set at construction
+	log    *slog.Logger
+	count  *counters
+	mux    *iceMux
+	pc     *webrtc.PeerConnection
+	tracks []*track
+	pub    *hub.Publication // nil until Start
+
+	quit      chan struct{} // closed by Close
+	done      chan struct{} // closed when all has ended
+	keyframes chan struct{} // a keyframe is wanted
+	connected chan struct{} // closed when the peer is here
+	opened    chan struct{} // closed when the stream has the tracks
+	state     publisherState
+}
+
+// publisherState is what several goroutines change.
+type publisherState struct {
+	// guarded by mu
+	mu      sync.Mutex
+	reason  error
+	readers sync.WaitGroup // no Add after reason is set
+
+	// guarded by itself
+	come sync.Once // of connected
+}
+
+// Discard frees a publisher that was never started.
+func (p *Publisher) Discard() {
+	p.Close(ErrLost)
+	_ = p.pc.Close()
+	_ = p.mux.Close()
+	p.state.readers.Wait()
+}
+
+func (p *Publisher) listen() {
+	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		switch s {
+		case webrtc.PeerConnectionStateConnected:
+			p.state.come.Do(func() { close(p.connected) })
+		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+			p.Close(ErrLost)
+		}
+	})
+	p.pc.OnTrack(p.take)
+}
+
+// answer applies the offer and returns the whole answer.
+func (p *Publisher) answer(ctx context.Context, o *offer.Offer) (string, error) {
+	text, err := o.Text()
+	if err != nil {
+		return "", err
+	}
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: text}); err != nil {
+		return "", offer.Malformed("The offer cannot be used: %v.", err)
+	}
+	answer, err := p.pc.CreateAnswer(nil)
+	if err != nil {
+		return "", offer.Malformed("The offer cannot be answered: %v.", err)
+	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(answer); err != nil {
+		return "", offer.Malformed("The offer cannot be answered: %v.", err)
+	}
+	select {
+	case <-gathered: // now checks are answered
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	return finishAnswer(p.pc.LocalDescription().SDP, o, p.mux.port.Announced())
+}
+
+// Start begins to feed a publication of the hub whose source this is.
+func (p *Publisher) Start(pub *hub.Publication) {
+	p.pub = pub
+	go p.run()
+}
+
+// Publication returns what Start was given.
+func (p *Publisher) Publication() *hub.Publication { return p.pub }
+
+// RequestKeyframe implements hub.Source. A WebRTC publication has one video
+// without layers, so it is clear which is meant.
+func (p *Publisher) RequestKeyframe(*hub.Track, int) {
+	select {
+	case p.keyframes <- struct{}{}:
+	default:
+	}
+}
+
+// Close implements hub.Source: it marks, run cleans up.
+func (p *Publisher) Close(reason error) {
+	p.state.mu.Lock()
+	defer p.state.mu.Unlock()
+	if p.state.reason == nil {
+		p.state.reason = reason
+		close(p.quit)
+	}
+}
+
+// Done is closed when everything of the publisher has ended.
+func (p *Publisher) Done() <-chan struct{} { return p.done }
+
+// Reason returns why the publisher was closed, nil while it runs.
+func (p *Publisher) Reason() error {
+	p.state.mu.Lock()
+	defer p.state.mu.Unlock()
+	return p.state.reason
+}
+
+// begin starts a goroutine that touches the peer's bytes, unless the publisher
+// is closed. A panic in it closes this publication and no other.
+func (p *Publisher) begin(f func()) {
+	p.state.mu.Lock()
+	defer p.state.mu.Unlock()
+	if p.state.reason != nil {
+		return
+	}
+	p.state.readers.Add(1)
+	go func() {
+		defer p.state.readers.Done()
+		defer p.recovered()
+		f()
+	}()
+}
+
+func (p *Publisher) recovered() {
+	if r := recover(); r != nil {
+		p.count.panics.Inc()
+		p.log.Error("a fault closed a publication", "panic", r)
+		p.Close(ErrFault)
+	}
+}
+
+// run lives as long as the publication and closes Done at its end.
+func (p *Publisher) run() {
+	defer close(p.done)
+	p.supervise()
+	p.pub.Close(p.Reason())
+	_ = p.pc.Close()
+	_ = p.mux.Close()
+	p.state.readers.Wait()
+}
+
+// supervise waits for the end, and does what has its time.
+func (p *Publisher) supervise() {
+	defer p.recovered()
+	late := time.NewTimer(unconnectedFor)
+	defer late.Stop()
+	var asked time.Time
+	var again <-chan time.Time // a keyframe request that had to wait
+	connected := p.connected
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-connected:
+			connected = nil
+			late.Stop()
+			p.openTracks()
+		case <-late.C:
+			p.Close(ErrUnconnected)
+		case <-p.keyframes:
+			if wait := keyframeEvery - time.Since(asked); wait > 0 {
+				if again == nil {
+					again = time.After(wait)
+				}
+				continue
+			}
+			asked = time.Now()
+			p.askKeyframe()
+		case <-again:
+			again, asked = nil, time.Now()
+			p.askKeyframe()
+		}
+	}
+}
+
+// openTracks gives the stream its tracks: when the peer is connected, so that
+// viewers are answered with all of them however late one begins to send.
+func (p *Publisher) openTracks() {
+	for _, in := range p.tracks {
+		input, err := p.pub.AddTrack(in.section.Kind, in.section.Codecs[0].Codec)
+		if err != nil {
+			p.Close(err)
+			return
+		}
+		in.input.Store(input)
+	}
+	close(p.opened)
+}
+
+func (p *Publisher) askKeyframe() {
+	for _, in := range p.tracks {
+		if ssrc := in.ssrc.Load(); ssrc != 0 && in.section.Kind == media.Video {
+			_ = p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
+		}
+	}
+}
+
+// take takes a track whose first packet came.
+func (p *Publisher) take(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	for _, in := range p.tracks {
+		if pionKind(in.section.Kind) != remote.Kind() {
+			continue
+		}
+		// A second SSRC of one kind would mix two pictures.
+		if remote.PayloadType() != webrtc.PayloadType(in.section.Codecs[0].Payload) || !in.ssrc.CompareAndSwap(0, uint32(remote.SSRC())) {
+			p.log.Debug("an extra SSRC is not used", "kind", in.section.Kind.String())
+			continue
+		}
+		p.begin(func() {
+			select {
+			case <-p.opened: // pion may tell of a track before it tells of the connection
+				in.read(remote)
+			case <-p.quit:
+			}
+		})
+		p.begin(func() { in.readReports(receiver) })
+	}
+}

@@ -1,0 +1,193 @@
+package ingest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/offer"
+)
+
+const (
+	nackPoll    = 10 * time.Millisecond // how often a reader looks up while packets are missing
+	maxGarbage  = 1000                  // unreadable packets in a row that end a publication
+	reportBytes = 1500
+)
+
+// track reads one track of a publication.
+type track struct {
+	// set at construction
+	pub     *Publisher
+	section offer.Section
+
+	// owned by read
+	nacks   nacker
+	bits    bucket
+	packets bucket
+	gaps    closer
+	garbage int
+	capped  bool
+	ask     []uint16 // reused
+	polling bool     // the reader has a deadline
+
+	// atomic
+	ssrc  atomic.Uint32 // 0 until the first packet came
+	input atomic.Pointer[hub.Input]
+}
+
+func newTrack(p *Publisher, s offer.Section) *track {
+	return &track{
+		pub: p, section: s,
+		bits: newBucket(maxTrackBits), packets: newBucket(maxTrackPackets),
+	}
+}
+
+// read hands the track's packets on until the publication ends.
+func (in *track) read(remote *webrtc.TrackRemote) {
+	b := make([]byte, maxDatagram)
+	for {
+		n, _, err := remote.Read(b)
+		now := time.Now()
+		switch {
+		case err == nil:
+			in.packet(b[:n], now)
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed):
+			return
+		case !isTimeout(err): // pion could not make sense of a packet
+			in.unreadable()
+		}
+		if in.pub.closing() {
+			return
+		}
+		in.askMissing(now)
+		in.setDeadline(remote, now)
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// closing tells whether the publication is about to end.
+func (p *Publisher) closing() bool {
+	select {
+	case <-p.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// packet takes one datagram's RTP packet.
+func (in *track) packet(b []byte, now time.Time) {
+	in.pub.count.received.Inc()
+	if !in.packets.take(1, now) || !in.bits.take(float64(8*len(b)), now) {
+		in.pub.count.capped.Inc()
+		if !in.capped {
+			in.capped = true
+			in.pub.log.Warn("a publisher sends more than a track may have; the rest is dropped",
+				"kind", in.section.Kind.String(), "bits", maxTrackBits, "packets", maxTrackPackets)
+		}
+		return
+	}
+	p, ok := parseRTP(b)
+	if !ok {
+		in.unreadable()
+		return
+	}
+	in.garbage = 0
+	in.nacks.received(p.seq, now)
+	if len(p.payload) == 0 {
+		in.gaps.drop(p.seq)
+		return
+	}
+	input := in.input.Load()
+	if input == nil {
+		return
+	}
+	input.WritePacket(hub.Incoming{
+		Seq: in.gaps.number(p.seq), Timestamp: p.stamp, Marker: p.marker, Arrival: now, Payload: p.payload,
+	})
+}
+
+// unreadable counts garbage; a peer that sends nothing else is closed.
+func (in *track) unreadable() {
+	in.pub.count.garbage.Inc()
+	if in.garbage++; in.garbage > maxGarbage {
+		in.pub.Close(ErrGarbage)
+	}
+}
+
+// askMissing asks the publisher for what is missing and due, in one packet.
+func (in *track) askMissing(now time.Time) {
+	if !in.nacks.waiting() && !in.nacks.gaveUp {
+		return
+	}
+	var lost bool
+	in.ask, lost = in.nacks.due(now, in.ask[:0])
+	if lost && in.section.Kind == media.Video {
+		in.pub.RequestKeyframe(nil, 0)
+	}
+	if len(in.ask) == 0 || !in.section.Codecs[0].NACK {
+		return
+	}
+	in.pub.count.nacks.Add(uint64(len(in.ask)))
+	slices.SortFunc(in.ask, func(a, b uint16) int { return int(int16(a - b)) })
+	_ = in.pub.pc.WriteRTCP([]rtcp.Packet{&rtcp.TransportLayerNack{
+		MediaSSRC: in.ssrc.Load(), Nacks: rtcp.NackPairsFromSequenceNumbers(in.ask),
+	}})
+}
+
+// setDeadline wakes the reader while packets are missing, to ask again, and
+// because pion hands out what was sent again only when it is asked.
+func (in *track) setDeadline(remote *webrtc.TrackRemote, now time.Time) {
+	switch waiting := in.nacks.waiting(); {
+	case waiting:
+		in.polling = true
+		_ = remote.SetReadDeadline(now.Add(nackPoll))
+	case in.polling:
+		in.polling = false
+		_ = remote.SetReadDeadline(time.Time{})
+	}
+}
+
+// readReports hands the publisher's sender reports to the hub.
+func (in *track) readReports(receiver *webrtc.RTPReceiver) {
+	b := make([]byte, reportBytes)
+	for garbage := 0; garbage < maxGarbage; {
+		n, _, err := receiver.Read(b)
+		now := time.Now()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || in.pub.closing() {
+			return
+		}
+		if err != nil {
+			garbage++
+			continue
+		}
+		in.reports(b[:n], now)
+	}
+	in.pub.Close(ErrGarbage)
+}
+
+func (in *track) reports(b []byte, now time.Time) {
+	packets, err := rtcp.Unmarshal(b)
+	input := in.input.Load()
+	if err != nil || input == nil {
+		return
+	}
+	for _, p := range packets {
+		if sr, ok := p.(*rtcp.SenderReport); ok && sr.SSRC == in.ssrc.Load() {
+			input.SenderReport(sr.NTPTime, sr.RTPTime, now)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package rtc
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/rtc/offer"
+)
+
+// answerFor bounds how long making an answer may take.
+const answerFor = 5 * time.Second
+
+// request is what a door knows about somebody who wants media, after the check.
+type request struct {
+	grant  auth.Grant
+	proto  string
+	addr   netip.AddrPort
+	offer  string
+	title  string           // of a publication
+	resume string           // of a publication
+	ended  func(err error)  // called once when an opened session has ended; may be nil
+	opened func(s *session) // called before ended can be; may be nil
+}
+
+// reply is what the client gets.
+type reply struct {
+	session *session
+	answer  string
+	resume  string
+}
+
+// open makes the publication or viewing that the request's grant is for.
+func (s *Server) open(ctx context.Context, r request) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerFor)
+	defer cancel()
+	want, make := offer.ToPublish, s.publish
+	if r.grant.Action() == auth.Watch {
+		want, make = offer.ToWatch, s.watch
+	}
+	o, err := offer.Parse(r.offer, want)
+	if err != nil {
+		return reply{}, err
+	}
+	release, err := s.sessions.reserve(r.grant.Subject(), r.addr.Addr())
+	if err != nil {
+		s.refused.Inc()
+		return reply{}, err
+	}
+	p, err := make(ctx, r, o)
+	if err != nil {
+		release()
+		return reply{}, err
+	}
+	s.sessions.add(p.session)
+	if r.opened != nil {
+		r.opened(p.session)
+	}
+	go s.attend(p.session, r.ended, release)
+	s.log.Info("session opened", "stream", r.grant.Stream(), "proto", r.proto, "peer", r.addr, "action", r.grant.Action())
+	return p, nil
+}
+
+// attend waits for a session's end and forgets it.
+func (s *Server) attend(e *session, ended func(error), release func()) {
+	defer release()
+	e.await()
+	s.sessions.remove(e)
+	s.cfg.ICE.Revoke(e.holder)
+	reason := e.media.Reason()
+	s.log.Info("session ended", "stream", e.grant.Stream(), "proto", e.proto, "peer", e.addr, "action", e.grant.Action(), "reason", reason)
+	if ended != nil {
+		ended(reason)
+	}
+}
+
+func (s *Server) publish(ctx context.Context, r request, o *offer.Offer) (reply, error) {
+	log := s.log.With("stream", r.grant.Stream(), "proto", r.proto, "peer", r.addr)
+	p, answer, err := s.ingest.Answer(ctx, o, log)
+	if err != nil {
+		return reply{}, err
+	}
+	// Last, so that an offer that cannot be answered replaces nobody.
+	pub, err := s.cfg.Hub.Publish(r.grant, p, hub.Options{
+		Proto: r.proto, Peer: r.addr.String(), Title: r.title, Resume: r.resume,
+	})
+	if err != nil {
+		p.Discard()
+		return reply{}, err
+	}
+	e := newSession(r, o.Ufrag)
+	e.media = p
+	p.Start(pub)
+	return reply{session: e, answer: answer, resume: pub.Resume()}, nil
+}
+
+func (s *Server) watch(_ context.Context, r request, o *offer.Offer) (reply, error) {
+	sub, err := s.cfg.Hub.Watch(r.grant)
+	if err != nil {
+		return reply{}, err
+	}
+	v, answer, err := s.cfg.Egress.Watch(sub, r.offer)
+	if err != nil {
+		return reply{}, err
+	}
+	e := newSession(r, o.Ufrag)
+	e.media = v
+	return reply{session: e, answer: answer}, nil
+}

@@ -1,0 +1,168 @@
+package rtc
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
+)
+
+// Limits of sessions, publications and viewings together.
+const (
+	maxPerSubject = 8
+	maxPerAddress = 64
+	maxPatches    = 5 // a second for one session
+	patchBurst    = 20
+)
+
+// endpoint is what a session stands for: a publisher or a viewer.
+type endpoint interface {
+	Close(reason error)
+	Done() <-chan struct{}
+	Reason() error
+}
+
+// session is one publication or viewing, through whichever door it came.
+type session struct {
+	// set at construction
+	id      string // not guessable: who knows it and is the same principal may end it
+	holder  string // of ICE credentials, not secret
+	proto   string
+	grant   auth.Grant
+	addr    netip.Addr
+	ufrag   string // of the client
+	patches *rate.Limiter
+	media   endpoint
+}
+
+// newSession names a session; its media is set before it is added.
+func newSession(r request, ufrag string) *session {
+	return &session{
+		id: rand.Text(), holder: rand.Text(), proto: r.proto, grant: r.grant, addr: r.addr.Addr(), ufrag: ufrag,
+		patches: rate.NewLimiter(maxPatches, patchBurst),
+	}
+}
+
+// registry holds the sessions of all doors and counts them by principal.
+type registry struct {
+	// set at construction
+	ended sync.WaitGroup // one for each session; no Add unless open
+
+	// guarded by mu
+	mu        sync.Mutex
+	running   bool
+	sessions  map[string]*session
+	subjects  map[string]int
+	addresses map[netip.Addr]int
+}
+
+func newRegistry() *registry {
+	return &registry{sessions: map[string]*session{}, subjects: map[string]int{}, addresses: map[netip.Addr]int{}}
+}
+
+func (r *registry) open() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = true
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions)
+}
+
+// reserve makes room for a session before anything is allocated for it. It
+// returns hub.ErrShutdown or ErrTooMany; otherwise release must be called once.
+func (r *registry) reserve(subject string, addr netip.Addr) (release func(), err error) {
+	key, limited := limitKey(addr)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !r.running:
+		return nil, hub.ErrShutdown
+	case subject != "" && r.subjects[subject] >= maxPerSubject, limited && r.addresses[key] >= maxPerAddress:
+		return nil, ErrTooMany
+	}
+	r.subjects[subject]++
+	r.addresses[key]++
+	r.ended.Add(1)
+	return func() { r.release(subject, key) }, nil
+}
+
+func (r *registry) release(subject string, key netip.Addr) {
+	r.mu.Lock()
+	if r.subjects[subject]--; r.subjects[subject] == 0 {
+		delete(r.subjects, subject)
+	}
+	if r.addresses[key]--; r.addresses[key] == 0 {
+		delete(r.addresses, key)
+	}
+	r.mu.Unlock()
+	r.ended.Done()
+}
+
+func (r *registry) add(s *session) {
+	r.mu.Lock()
+	r.sessions[s.id] = s
+	running := r.running
+	r.mu.Unlock()
+	if !running { // shut down between reserve and here
+		s.media.Close(hub.ErrShutdown)
+	}
+}
+
+func (r *registry) remove(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, s.id)
+}
+
+// get returns a session of a door that belongs to a principal and stream.
+func (r *registry) get(id, proto string, g auth.Grant) (*session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sessions[id]
+	if s == nil || s.proto != proto || s.grant.Stream() != g.Stream() || s.grant.Subject() != g.Subject() {
+		return nil, ErrNoSession
+	}
+	return s, nil
+}
+
+// known tells whether a session is there, for whoever has its whole URL.
+func (r *registry) known(id, proto, stream string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sessions[id]
+	return s != nil && s.proto == proto && s.grant.Stream() == stream
+}
+
+// shutdown closes every session and returns when all have ended.
+func (r *registry) shutdown(reason error) {
+	r.mu.Lock()
+	r.running = false
+	all := make([]*session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		all = append(all, s)
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		s.media.Close(reason)
+	}
+	r.ended.Wait()
+}
+
+// await returns when the session has ended, which it makes so when its grant
+// ends.
+func (s *session) await() {
+	if end := s.grant.Expires(); !end.IsZero() {
+		t := time.AfterFunc(time.Until(end), func() { s.media.Close(ErrExpired) })
+		defer t.Stop()
+	}
+	<-s.media.Done()
+}
