@@ -1,0 +1,49 @@
+// The steps of `npm test`, in their order. A step is a command; `needs` names
+// steps without which it cannot pass, and `count` reads how many tests it ran.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+
+const results = (name) => `bin/results/${name}.json`;
+
+/** Adds up what vitest's and Playwright's JSON reporters write. */
+function counted(name, read) {
+  const file = results(name);
+  return {
+    prepare: () => rmSync(file, { force: true }),
+    count: () => (existsSync(file) ? read(JSON.parse(readFileSync(file, 'utf8'))) : undefined),
+  };
+}
+
+export const steps = [
+  { name: 'tools', run: ['node', '.ci/tools.mjs'] },
+  { name: 'install', run: ['.ci/install'] },
+  { name: 'modules', run: ['.ci/fetch-go'] },
+  { name: 'gofmt', run: ['.ci/gofmt'] },
+  { name: 'web', run: ['.ci/build-web'], needs: ['install'] },
+  { name: 'size', run: ['node', '.ci/check-size.mjs'], needs: ['web'] },
+  { name: 'build', run: ['.ci/build-go'], needs: ['modules'] },
+  { name: 'static', run: ['node', '.ci/check-static.mjs'], needs: ['build'] },
+  { name: 'vet', run: ['go', 'vet', './...'], needs: ['modules'] },
+  { name: 'golangci-lint', run: ['.ci/golangci-lint'], needs: ['modules'] },
+  { name: 'go-test', run: ['node', '.ci/go-test.mjs', results('go-test')], needs: ['modules'], ...counted('go-test', (r) => r) },
+  { name: 'svelte-check', run: ['npm', 'run', 'check', '--workspace', 'frontend'], needs: ['install'] },
+  {
+    name: 'vitest',
+    run: ['npm', 'test', '--workspace', 'frontend', '--', '--reporter=default', '--reporter=json', `--outputFile=../${results('vitest')}`],
+    needs: ['install'],
+    ...counted('vitest', (r) => ({ passed: r.numPassedTests, failed: r.numFailedTests })),
+  },
+  {
+    name: 'e2e',
+    run: ['npm', 'test', '--workspace', 'e2e', '--', '--reporter=list,json'],
+    env: { PLAYWRIGHT_JSON_OUTPUT_NAME: `../${results('e2e')}` },
+    needs: ['tools', 'install', 'web', 'build'],
+    ...counted('e2e', (r) => ({ passed: r.stats.expected + r.stats.flaky, failed: r.stats.unexpected })),
+  },
+  // Not a test: makes the pictures of every page, when asked for by name.
+  {
+    name: 'screenshots',
+    run: ['npm', 'run', 'screenshots', '--workspace', 'e2e'],
+    needs: ['tools', 'install', 'web', 'build'],
+    asked: true,
+  },
+];
