@@ -21,6 +21,9 @@ import (
 )
 
 var (
+	publishGrant = auth.System(auth.Publish, "harbour")
+	watchGrant   = auth.System(auth.Watch, "harbour")
+
 	vp8  = media.Codec{Name: media.VP8, ClockRate: 90_000}
 	opus = media.Codec{Name: media.Opus, ClockRate: 48_000, Channels: 2}
 )
@@ -74,7 +77,7 @@ func newStage(t *testing.T) *stage {
 		running.Wait()
 	})
 	s := &stage{t: t, hub: h, engine: e, source: &source{asked: make(chan struct{}, 1)}}
-	s.pub, err = h.Publish(auth.System(auth.Publish, "harbour"), s.source, hub.Options{})
+	s.pub, err = h.Publish(publishGrant, s.source, hub.Options{})
 	require.NoError(t, err)
 	s.video, err = s.pub.AddTrack(media.Video, vp8)
 	require.NoError(t, err)
@@ -152,7 +155,7 @@ func (s *stage) watch(o ...func(*webrtc.MediaEngine)) (*client, error) {
 	done := webrtc.GatheringCompletePromise(pc)
 	require.NoError(t, pc.SetLocalDescription(offer))
 	<-done
-	sub, err := s.hub.Watch(auth.System(auth.Watch, "harbour"))
+	sub, err := s.hub.Watch(watchGrant)
 	require.NoError(t, err)
 	text := pc.LocalDescription().SDP
 	if s.munge != nil {
@@ -275,7 +278,7 @@ func TestPublisherReturns(t *testing.T) {
 	c.next(t)
 	before := c.next(t)
 	s.pub.Close(errors.New("lost"))
-	s.pub, err = s.hub.Publish(auth.System(auth.Publish, "harbour"), s.source, hub.Options{})
+	s.pub, err = s.hub.Publish(publishGrant, s.source, hub.Options{})
 	require.NoError(t, err)
 	s.video, err = s.pub.AddTrack(media.Video, vp8)
 	require.NoError(t, err)
