@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/heliograph/heliograph/frontend"
@@ -14,8 +14,12 @@ import (
 	"github.com/heliograph/heliograph/server/config"
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc"
+	"github.com/heliograph/heliograph/server/rtc/egress"
 	"github.com/heliograph/heliograph/server/store"
 	"github.com/heliograph/heliograph/server/web"
+	"github.com/heliograph/heliograph/turn"
 )
 
 // Version is the server's own, by the rules of semver.org.
@@ -33,11 +37,14 @@ type Config struct {
 type App struct {
 	// set at construction
 	cfg      Config
-	store    *store.Store
-	auth     *auth.Service
-	hub      *hub.Hub
-	web      *web.Server
-	listener net.Listener
+	store  *store.Store
+	auth   *auth.Service
+	port   *port.Port
+	turn   *turn.Server
+	hub    *hub.Hub
+	egress *egress.Engine
+	rtc    *rtc.Server
+	web    *web.Server
 
 	// atomic
 	ready atomic.Bool
@@ -63,44 +70,59 @@ func (a *App) build(ctx context.Context) (err error) {
 	if a.auth, err = auth.New(ctx, auth.Config{Storage: a.store, Open: set.Open}); err != nil {
 		return err
 	}
+	a.port, err = port.Listen(port.Config{Listen: set.Listen, PublicHosts: set.PublicHosts, Log: log, Metrics: metrics})
+	if err != nil {
+		return fmt.Errorf("opening the port: %w (choose another with --listen)", err)
+	}
 	a.hub = hub.New(hub.Config{PosterPath: web.PosterPath, Log: log})
+	if err = a.buildMedia(metrics); err != nil {
+		return err
+	}
 	a.web, err = web.New(web.Config{
-		Auth:    a.auth,
-		Streams: streams{a.hub},
-		App:     frontend.Files(),
-		Ready:   a.ready.Load,
-		Version: Version,
-		Metrics: metrics,
-		Log:     log,
+		Auth:     a.auth,
+		Streams:  streams{a.hub},
+		App:      frontend.Files(),
+		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
+		WHIP:     a.rtc.WHIP(),
+		WHEP:     a.rtc.WHEP(),
+		Ready:    a.ready.Load,
+		Version:  Version,
+		Metrics:  metrics,
+		Log:      log,
+	})
+	return err
+}
+
+// buildMedia makes what carries media over the port.
+func (a *App) buildMedia(metrics *metric.Registry) (err error) {
+	log := a.cfg.Log
+	a.turn, err = turn.New(turn.Config{
+		Packets: a.port.TURNPackets(), Streams: a.port.TURNStreams(), Relay: a.port, Peers: a.port.Announced(),
+		Log: log, Metrics: metrics,
 	})
 	if err != nil {
 		return err
 	}
-	a.listener, err = listen(ctx, set.Listen)
+	if a.egress, err = egress.New(egress.Config{Port: a.port, Log: log, Metrics: metrics}); err != nil {
+		return err
+	}
+	a.rtc, err = rtc.New(rtc.Config{
+		Hub: a.hub, Checker: a.auth, Port: a.port, Egress: a.egress, ICE: newICE(a.turn, a.port.Addr().Port()),
+		Log: log, Metrics: metrics,
+	})
 	return err
 }
 
-// listen opens the port for HTTP.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("opening the port: %w (choose another with --listen)", err)
-	}
-	return ln, nil
-}
-
 // Addr returns the address of the port.
-func (a *App) Addr() net.Addr { return a.listener.Addr() }
+func (a *App) Addr() netip.AddrPort { return a.port.Addr() }
 
 // Close gives back what New has opened, when Run is not called.
 func (a *App) Close() error {
-	var errs []error
-	if a.listener != nil {
-		errs = append(errs, a.listener.Close())
+	if a.port != nil {
+		a.port.Close()
 	}
 	if a.store != nil {
-		errs = append(errs, a.store.Close())
+		return a.store.Close()
 	}
-	return errors.Join(errs...)
+	return nil
 }
