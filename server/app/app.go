@@ -36,7 +36,7 @@ type Config struct {
 // App is one server.
 type App struct {
 	// set at construction
-	cfg      Config
+	cfg    Config
 	store  *store.Store
 	auth   *auth.Service
 	port   *port.Port

@@ -37,8 +37,12 @@ type part struct {
 // people in, then what they use.
 func (a *App) parts() []part {
 	return []part{
-		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.listener) })},
+		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.port.HTTP()) })},
+		{"rtc", a.rtc},
 		{"hub", a.hub},
+		{"egress", a.egress},
+		{"turn", a.turn},
+		{"port", a.port},
 	}
 }
 
