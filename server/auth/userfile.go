@@ -85,6 +85,9 @@ func parseUser(line string) (FileUser, error) {
 			return FileUser{}, err
 		}
 	}
+	if u.Role == "" {
+		return FileUser{}, errRoleOrState
+	}
 	return u, nil
 }
 

@@ -1,0 +1,159 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/config"
+)
+
+func load(t *testing.T, file string, environ []string, args ...string) (config.Settings, error) {
+	t.Helper()
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.Flags(fs)
+	if file != "" {
+		path := filepath.Join(t.TempDir(), "settings.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		args = append(args, "--config", path)
+	}
+	require.NoError(t, fs.Parse(args))
+	return config.Load(fs, environ)
+}
+
+func TestPrecedence(t *testing.T) {
+	t.Parallel()
+	defaults := config.Settings{Listen: ":8080", Data: "./data", Log: "text"}
+	file := "listen: 127.0.0.1:1\ndata: fromfile\nopen: true\npublic-host: [file.example]\n"
+	for _, c := range []struct {
+		name    string
+		file    string
+		environ []string
+		args    []string
+		change  func(*config.Settings)
+	}{
+		{"nothing", "", nil, nil, func(*config.Settings) {}},
+		{"file", file, nil, nil, func(s *config.Settings) {
+			s.Listen, s.Data, s.Open, s.PublicHosts = "127.0.0.1:1", "fromfile", true, []string{"file.example"}
+		}},
+		{"environment over file", file, []string{"HELIOGRAPH_LISTEN=127.0.0.1:2", "HELIOGRAPH_OPEN=false", "HELIOGRAPH_PUBLIC_HOST=a.example, 192.0.2.1"}, nil, func(s *config.Settings) {
+			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:2", "fromfile", []string{"a.example", "192.0.2.1"}
+		}},
+		{"flag over both", file, []string{"HELIOGRAPH_LISTEN=127.0.0.1:2"}, []string{"--listen", "127.0.0.1:3", "--open=false", "--public-host", "x.example", "--public-host", "y.example"}, func(s *config.Settings) {
+			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:3", "fromfile", []string{"x.example", "y.example"}
+		}},
+		{"flag that says the default", file, nil, []string{"--listen", ":8080"}, func(s *config.Settings) {
+			s.Data, s.Open, s.PublicHosts = "fromfile", true, []string{"file.example"}
+		}},
+		{"others of the environment", "", []string{"HELIOGRAPH_LATER=1", "PATH=/bin", "nonsense", "HELIOGRAPH_ADMIN_PASSWORD=a=b", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LOG=json"}, nil, func(s *config.Settings) {
+			s.AdminPassword, s.ReadyJSON, s.Log = "a=b", true, "json"
+		}},
+		{"empty file", "# nothing\n", nil, nil, func(*config.Settings) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			want := defaults
+			c.change(&want)
+			got, err := load(t, c.file, c.environ, c.args...)
+			require.NoError(t, err)
+			if len(got.PublicHosts) == 0 {
+				got.PublicHosts = nil
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		file    string
+		environ []string
+		args    []string
+		want    string
+	}{
+		{"listen without port", "", nil, []string{"--listen", "8080"}, "--listen is host:port"},
+		{"port too large", "", nil, []string{"--listen", ":70000"}, "0 to 65535"},
+		{"port as a name", "", nil, []string{"--listen", ":http"}, "0 to 65535"},
+		{"listen on nonsense", "", nil, []string{"--listen", "a b:80"}, "no address"},
+		{"no data", "", nil, []string{"--data", ""}, "--data"},
+		{"log", "", nil, []string{"--log", "xml"}, "text or json"},
+		{"host with port", "", nil, []string{"--public-host", "a.example:80"}, "without scheme and port"},
+		{"host with scheme", "", nil, []string{"--public-host", "http://a.example"}, "without scheme and port"},
+		{"environment", "", []string{"HELIOGRAPH_OPEN=maybe"}, nil, "HELIOGRAPH_OPEN"},
+		{"unknown key", "listne: :80\n", nil, nil, `no setting "listne"`},
+		{"later key", "rtmp: :1935\n", nil, nil, `no setting "rtmp"`},
+		{"wrong type", "listen: 8080\n", nil, nil, "listen needs a text"},
+		{"list of lists", "public-host: [[a]]\n", nil, nil, "list of names"},
+		{"nested", "listen: {port: 80}\n", nil, nil, "listen needs a text"},
+		{"password in the file", "admin-password: x\n", nil, nil, "no setting"},
+		{"no YAML", "{", nil, nil, "settings.yaml"},
+		{"no file", "", nil, []string{"--config", "/nowhere/x.yaml"}, "/nowhere/x.yaml"},
+		{"no file, by environment", "", []string{"HELIOGRAPH_CONFIG=/nowhere/y.yaml"}, nil, "/nowhere/y.yaml"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, c.file, c.environ, c.args...)
+			require.ErrorIs(t, err, config.ErrSettings)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestCommandsNeedOnlyData(t *testing.T) {
+	t.Parallel()
+	fs := pflag.NewFlagSet("token", pflag.ContinueOnError)
+	config.DataFlag(fs)
+	s, err := config.Load(fs, []string{"HELIOGRAPH_DATA=/srv/x"})
+	require.NoError(t, err)
+	require.Equal(t, "/srv/x", s.Data)
+}
+
+func TestCheckHost(t *testing.T) {
+	t.Parallel()
+	for host, ok := range map[string]bool{
+		"example.org": true, "localhost": true, "192.0.2.1": true, "2001:db8::1": true, "a-b.c": true,
+		"": false, "-a.b": false, "a..b": false, "a b": false, "a.example.": false, "[::1]": false, "a_b": false, "a/b": false,
+	} {
+		require.Equal(t, ok, config.CheckHost(host) == nil, "%q", host)
+	}
+}
+
+func FuzzCheckHost(f *testing.F) {
+	for _, seed := range []string{"example.org", "192.0.2.1", "2001:db8::1", "a b", "http://x", "x:1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		if config.CheckHost(host) != nil {
+			return
+		}
+		require.LessOrEqual(t, len(host), 300)
+		for _, c := range host {
+			require.Greater(t, c, ' ')
+			require.NotContains(t, `"<>/\@?#`, string(c))
+		}
+	})
+}
+
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{"listen: :80\n", "open: yes\n", "public-host: a,b\n", "? x\n", "a: &a {b: *a}\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, file string) {
+		path := filepath.Join(t.TempDir(), "settings.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+		config.Flags(fs)
+		require.NoError(t, fs.Parse([]string{"--config", path}))
+		s, err := config.Load(fs, nil)
+		if err != nil {
+			require.ErrorIs(t, err, config.ErrSettings)
+			return
+		}
+		require.NoError(t, s.Validate())
+	})
+}
