@@ -56,7 +56,7 @@ func (r *run) moment(before []uint64, span time.Duration) moment {
 			m.joined++
 		}
 		v.recv.mu.Lock()
-		video, audio, total := v.recv.video.counts(), v.recv.audio.counts(), v.recv.total
+		video, audio, total := v.recv.video.counts(), v.recv.audio.counts(), v.recv.packets.total
 		v.recv.mu.Unlock()
 		m.expected += video.Expected + audio.Expected
 		m.lost += video.Lost + audio.Lost

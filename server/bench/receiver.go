@@ -33,19 +33,35 @@ type receiver struct {
 	mu sync.Mutex
 	// guarded by mu
 	video, audio sequence
-	slots        [inFlight]slot
-	next         int   // slot of the next frame
-	learned      int   // frames looked at in full so far
-	depth        int   // packets at the start of a frame that may hold the stamp
-	first        int64 // arrival of the first packet, ns of Unix time
-	decodable    int64 // time of the first decodable frame
-	paramsSeen   bool
-	total        uint64 // media packets since the start
-	passed       uint64 // media packets given to pion
-	opened       uint64 // of those, decrypted
-	frames       frameCounts
-	lastWhole    int64 // arrival of the latest whole frame
-	stamped      bool  // the server leaves the stamps in
+	frames       frameLine
+	join         joinState
+	packets      packetCounts
+}
+
+// frameLine are the frames of one viewer, as they arrive.
+type frameLine struct {
+	slots     [inFlight]slot
+	next      int   // slot of the next frame
+	seen      int   // frames that have begun
+	depth     int   // packets at the start of a frame that may hold the stamp
+	stamped   bool  // the server leaves the stamps in
+	lastWhole int64 // arrival of the latest whole frame
+	counts    frameCounts
+}
+
+// joinState are the moments of a join, in ns of Unix time; 0 before they come.
+type joinState struct {
+	first      int64 // arrival of the first packet
+	decodable  int64 // first whole keyframe
+	paramsSeen bool
+}
+
+// packetCounts count media packets. Pion may drop what comes before its DTLS
+// handshake is done, so passed and opened only compare well after a mark.
+type packetCounts struct {
+	total  uint64 // since the start
+	passed uint64 // given to pion since the last mark
+	opened uint64 // of those, decrypted
 }
 
 // slot is a frame that is arriving.
@@ -68,7 +84,7 @@ type frameCounts struct {
 }
 
 func newReceiver(t *atomic.Pointer[tally]) *receiver {
-	return &receiver{tally: t, wantKey: make(chan struct{}, 1), ready: make(chan struct{}), depth: 1}
+	return &receiver{tally: t, wantKey: make(chan struct{}, 1), ready: make(chan struct{}), frames: frameLine{depth: 1}}
 }
 
 // packet takes one packet from the socket, at its arrival in ns of Unix time.
@@ -80,11 +96,11 @@ func (r *receiver) packet(b []byte, arrived int64) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.first == 0 {
-		r.first = arrived
+	if r.join.first == 0 {
+		r.join.first = arrived
 	}
-	r.total++
-	pass := r.learned < learnFrames || h.seq&sampleMask == 0
+	r.packets.total++
+	pass := r.frames.seen < learnFrames || h.seq&sampleMask == 0
 	if h.pt == ptOpus {
 		r.audio.add(h, len(b))
 	} else if ext, fresh := r.video.add(h, len(b)); fresh {
@@ -95,11 +111,11 @@ func (r *receiver) packet(b []byte, arrived int64) bool {
 			s.last = ext
 			r.tally.Load().lag.add(time.Duration(time.Now().UnixNano() - arrived))
 		}
-		pass = pass || int(ext-s.low) < r.depth
+		pass = pass || int(ext-s.low) < r.frames.depth
 		r.settle(s)
 	}
 	if pass {
-		r.passed++
+		r.packets.passed++
 	}
 	return pass
 }
@@ -109,16 +125,16 @@ func (r *receiver) slot(ts uint32, ext int64) *slot {
 	if s := r.find(ts); s != nil {
 		return s
 	}
-	s := &r.slots[r.next]
-	r.next = (r.next + 1) % inFlight
-	r.learned++
+	s := &r.frames.slots[r.frames.next]
+	r.frames.next = (r.frames.next + 1) % inFlight
+	r.frames.seen++
 	*s = slot{ts: ts, low: ext}
 	return s
 }
 
 func (r *receiver) find(ts uint32) *slot {
-	for i := range r.slots {
-		if s := &r.slots[i]; s.ts == ts && s.packets > 0 {
+	for i := range r.frames.slots {
+		if s := &r.frames.slots[i]; s.ts == ts && s.packets > 0 {
 			return s
 		}
 	}
@@ -129,7 +145,7 @@ func (r *receiver) find(ts uint32) *slot {
 // there are stamps, one without has lost its first packet and is not whole.
 func (r *receiver) settle(s *slot) {
 	all := s.last != 0 && s.packets == s.last-s.low+1
-	if all && !s.whole && (s.stamp.sentNs != 0 || !r.stamped) {
+	if all && !s.whole && (s.stamp.sentNs != 0 || !r.frames.stamped) {
 		s.whole = true
 		r.wholeFrame(s.arrived)
 	}
@@ -140,28 +156,28 @@ func (r *receiver) settle(s *slot) {
 		s.counted = true
 		r.tally.Load().latency.add(time.Duration(s.arrived - s.stamp.sentNs))
 	}
-	if s.key && r.paramsSeen && r.decodable == 0 {
-		r.decodable = time.Now().UnixNano()
+	if s.key && r.join.paramsSeen && r.join.decodable == 0 {
+		r.join.decodable = time.Now().UnixNano()
 		close(r.ready)
 	}
 }
 
 func (r *receiver) wholeFrame(arrived int64) {
-	r.frames.whole++
+	r.frames.counts.whole++
 	r.gap(arrived)
-	r.lastWhole = max(r.lastWhole, arrived)
+	r.frames.lastWhole = max(r.frames.lastWhole, arrived)
 }
 
 // gap counts the time since the latest whole frame as a stall if it was long.
 func (r *receiver) gap(now int64) {
-	if r.lastWhole == 0 {
+	if r.frames.lastWhole == 0 {
 		return
 	}
-	d := time.Duration(now - r.lastWhole)
+	d := time.Duration(now - r.frames.lastWhole)
 	if d > stallAfter {
-		r.frames.stalls++
+		r.frames.counts.stalls++
 	}
-	r.frames.longest = max(r.frames.longest, d)
+	r.frames.counts.longest = max(r.frames.counts.longest, d)
 }
 
 // decrypted takes a packet that pion has decrypted; b is not kept.
@@ -172,7 +188,7 @@ func (r *receiver) decrypted(b []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.opened++
+	r.packets.opened++
 	if h.pt == ptOpus {
 		return
 	}
@@ -185,11 +201,11 @@ func (r *receiver) decrypted(b []byte) {
 		switch kind {
 		case nalSEI:
 			if t, ok := readStamp(body); ok {
-				s.stamp, r.stamped = t, true
-				r.depth = max(r.depth, 1+int(h.seq-uint16(s.low)))
+				s.stamp, r.frames.stamped = t, true
+				r.frames.depth = max(r.frames.depth, 1+int(h.seq-uint16(s.low)))
 			}
 		case nalSPS:
-			r.paramsSeen = true
+			r.join.paramsSeen = true
 		case nalIDR:
 			s.key = true
 		case nalSlice:
@@ -197,7 +213,7 @@ func (r *receiver) decrypted(b []byte) {
 		}
 	})
 	r.settle(s)
-	if begins && r.decodable == 0 {
+	if begins && r.join.decodable == 0 {
 		select {
 		case r.wantKey <- struct{}{}:
 		default:
@@ -211,30 +227,31 @@ func (r *receiver) mark(now int64) {
 	defer r.mu.Unlock()
 	r.video.mark()
 	r.audio.mark()
-	r.frames = frameCounts{}
-	if r.lastWhole != 0 {
-		r.lastWhole = now // what was missing before is not counted again
+	r.frames.counts = frameCounts{}
+	r.packets.passed, r.packets.opened = 0, 0
+	if r.frames.lastWhole != 0 {
+		r.frames.lastWhole = now // what was missing before is not counted again
 	}
 }
 
 // reading is what one viewer has measured since mark.
 type reading struct {
-	video, audio   counts
-	bytes          uint64
-	frames         frameCounts
-	passed, opened uint64 // since the start
+	video, audio counts
+	bytes        uint64
+	frames       frameCounts
+	packets      packetCounts
 }
 
 // read returns the counts at now. A stall that still lasts is counted.
 func (r *receiver) read(now int64) reading {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept := r.frames
+	kept := r.frames.counts
 	r.gap(now)
 	out := reading{
 		video: r.video.counts(), audio: r.audio.counts(), bytes: r.video.bytes + r.audio.bytes,
-		frames: r.frames, passed: r.passed, opened: r.opened,
+		frames: r.frames.counts, packets: r.packets,
 	}
-	r.frames = kept
+	r.frames.counts = kept
 	return out
 }

@@ -94,8 +94,8 @@ func (v *viewer) start(ctx context.Context, ip net.IP) error {
 	v.join = joinTimes{
 		answer:      answered.Sub(began),
 		connected:   connected.Sub(began),
-		firstPacket: time.Duration(v.recv.first - began.UnixNano()),
-		decodable:   time.Duration(v.recv.decodable - began.UnixNano()),
+		firstPacket: time.Duration(v.recv.join.first - began.UnixNano()),
+		decodable:   time.Duration(v.recv.join.decodable - began.UnixNano()),
 	}
 	return nil
 }

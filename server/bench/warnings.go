@@ -52,8 +52,8 @@ func (r *run) warnings(out *Report) []string {
 func (r *run) decryption() (passed, opened uint64) {
 	for i, v := range r.viewers {
 		if v.isJoined() {
-			passed += r.end.readings[i].passed
-			opened += r.end.readings[i].opened
+			passed += r.end.readings[i].packets.passed
+			opened += r.end.readings[i].packets.opened
 		}
 	}
 	return passed, opened
