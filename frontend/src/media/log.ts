@@ -13,7 +13,7 @@ export function phaseLine(from: StudioPhase, to: StudioPhase, stream: string): [
   if (from === to) return null;
   if (to === 'connecting') return ['half', `Connecting as ${stream}.`];
   if (to === 'live') return ['ok', from === 'reconnecting' ? 'Back on air.' : `On air as ${stream}.`];
-  if (to === 'reconnecting') return ['half', 'The connection dropped. Connecting again.'];
+  if (to === 'reconnecting') return ['half', 'Connecting again.'];
   if (to === 'ended') return ['off', 'Off air.'];
   return null;
 }

@@ -46,6 +46,13 @@ test('without the browser’s word the delay is buffer and half a round trip', (
   expect(delay).toBeCloseTo(0.115);
 });
 
+test('decoding counts as delay where the browser tells it', () => {
+  const m = new ReceptionMeter();
+  m.read(report(video({ totalProcessingDelay: 0, framesDecoded: 0 })), now, true);
+  const { delay } = m.read(report(...path({ protocol: 'udp' }), video({ totalProcessingDelay: 3, framesDecoded: 30 })), now, true);
+  expect(delay).toBeCloseTo(0.115);
+});
+
 test('a clock that cannot be right is not believed', () => {
   const m = new ReceptionMeter();
   expect(m.read(report(video({ estimatedPlayoutTimestamp: now - 99_000 })), now, true).delay).toBeNull();

@@ -159,7 +159,7 @@ export class PlayerStore implements Readable<PlayerState> {
     const { stats, delay, alive } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
     if (alive) this.#mediaCame();
     // Signs of life are wanted often, numbers that change more than once a second cannot be read.
-    if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? delay : null });
+    if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? (delay ?? this.get().delay) : null });
   }
 
   #renewIfDead(): void {

@@ -71,8 +71,10 @@ export class ReceptionMeter {
       const delay = (serverNow - shown) / 1000;
       if (delay > -0.05 && delay < 30) return Math.max(0, delay);
     }
-    const waited = this.#deltas.of('waited', num(rtp, 'jitterBufferDelay'));
-    const emitted = this.#deltas.of('emitted', num(rtp, 'jitterBufferEmittedCount'));
+    // Processing has decoding in it, the jitter buffer alone has not; sound and older browsers know only that.
+    const whole = rtp?.totalProcessingDelay !== undefined;
+    const waited = this.#deltas.of('waited', num(rtp, whole ? 'totalProcessingDelay' : 'jitterBufferDelay'));
+    const emitted = this.#deltas.of('emitted', num(rtp, whole ? 'framesDecoded' : 'jitterBufferEmittedCount'));
     return emitted > 0 ? waited / emitted + (rttMs ?? 0) / 2000 : null;
   }
 }

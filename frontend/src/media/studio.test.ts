@@ -10,6 +10,7 @@ let camera: string | null;
 let microphone: string | null;
 let opened: FakeTrack[];
 let storage: Map<string, string>;
+const studios: StudioStore[] = [];
 
 const devices = Object.assign(new EventTarget(), {
   async getUserMedia(ask: Ask) {
@@ -45,10 +46,14 @@ beforeEach(() => {
     getItem: (k: string) => storage.get(k) ?? null, setItem: (k: string, v: string) => storage.set(k, v), removeItem: (k: string) => storage.delete(k),
   });
 });
-afterEach(realBrowser);
+afterEach(() => {
+  for (const s of studios.splice(0)) s.close();
+  realBrowser();
+});
 
 async function studio(): Promise<StudioStore> {
   const s = new StudioStore(new Connection({ url: 'ws://test/ws' }));
+  studios.push(s);
   const open = s.open();
   answering(FakeSocket.last);
   FakeSocket.last.welcome();
