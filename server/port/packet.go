@@ -68,6 +68,19 @@ func (p *pipe) close() (first bool) {
 	return first
 }
 
+// drain drops what waits and says how much that was.
+func (p *pipe) drain() (n int) {
+	for {
+		select {
+		case k := <-p.queue:
+			packets.Put(k)
+			n++
+		default:
+			return n
+		}
+	}
+}
+
 // isClosed says whether close was called.
 func (p *pipe) isClosed() bool {
 	select {

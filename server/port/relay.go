@@ -21,6 +21,10 @@ const (
 // pipeSize is how many datagrams wait for one TURN client.
 const pipeSize = 512
 
+// maxQueued bounds the datagrams that wait in all pipes together (2 KiB each):
+// many clients that are stuck at once must not take the memory of the machine.
+const maxQueued = 1 << 16
+
 // retireFor is how long a closed relayed address is given to nobody else: the
 // session that used it still sends until its consent checks fail (RFC 7675).
 const retireFor = time.Minute
@@ -35,6 +39,8 @@ type relay struct {
 	mu      sync.RWMutex
 	pipes   map[uint16]*relayConn
 	retired []*relayConn // closed ones still in pipes, the oldest first
+	// atomic
+	queued atomic.Int64
 }
 
 func newRelay(p *Port) *relay {
@@ -136,9 +142,13 @@ func (r *relay) send(b []byte, to netip.AddrPort) error {
 		r.port.count.relayOld.Inc()
 		return ErrGone
 	}
-	if !c.push(b, netip.AddrPort{}) {
+	if r.queued.Add(1) > maxQueued || !c.push(b, netip.AddrPort{}) {
+		r.queued.Add(-1)
 		r.port.count.relayFull.Inc()
 		return ErrFull
+	}
+	if c.isClosed() { // meanwhile: nobody comes for it
+		r.queued.Add(-int64(c.drain()))
 	}
 	r.port.count.relayOut.Inc()
 	return nil
@@ -215,6 +225,7 @@ func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	c.relay.queued.Add(-1)
 	return n, c.peer.Load(), nil
 }
 
@@ -223,6 +234,7 @@ func (c *relayConn) Close() error {
 	if !c.pipe.close() {
 		return nil
 	}
+	c.relay.queued.Add(-int64(c.drain()))
 	c.relay.mu.Lock()
 	defer c.relay.mu.Unlock()
 	c.closedAt = time.Now()

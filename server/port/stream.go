@@ -1,6 +1,9 @@
 package port
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Stream is what a TCP connection speaks.
 type Stream uint8
@@ -53,7 +56,9 @@ func streamSTUN(b []byte) Stream {
 // streamHTTP wants a method: three capitals and then more of them or a space.
 // PRI * is the beginning of HTTP/2; PROXY is another protocol's.
 func streamHTTP(b []byte) Stream {
-	const proxy = "PROXY"
+	if bytes.HasPrefix(b, []byte("PROXY")) {
+		return StreamUnknown
+	}
 	for i, c := range b[:min(len(b), streamPrefix)] {
 		if c == ' ' && i >= 3 {
 			return StreamHTTP
@@ -61,9 +66,6 @@ func streamHTTP(b []byte) Stream {
 		if c < 'A' || c > 'Z' {
 			return StreamUnknown
 		}
-	}
-	if len(b) >= len(proxy) && string(b[:len(proxy)]) == proxy {
-		return StreamUnknown
 	}
 	if len(b) < streamPrefix {
 		return StreamMore

@@ -21,6 +21,10 @@ const (
 	maxSilentPerAddr = 16   // of one network
 )
 
+// turnBuffer is what the kernel may hold of a TURN connection's media. More
+// would only be older when it arrives; 30 Mbit/s need as much for 50 ms.
+const turnBuffer = 192 << 10
+
 // acceptPause is the wait after a failed accept, which is nearly always a
 // want of file descriptors.
 const acceptPause = 50 * time.Millisecond
@@ -33,6 +37,7 @@ type streams struct {
 	turn     *listener
 	log      *slog.Logger
 	count    *counters
+	timeout  time.Duration // for the first bytes
 	// guarded by mu
 	mu      sync.Mutex
 	closed  bool
@@ -52,7 +57,7 @@ type silentConn struct {
 func newStreams(l *net.TCPListener, log *slog.Logger, count *counters) *streams {
 	return &streams{
 		listener: l, http: newListener(l.Addr()), turn: newListener(l.Addr()),
-		log: log, count: count, silent: list.New(), perAddr: map[netip.Addr]int{},
+		log: log, count: count, timeout: sniffTimeout, silent: list.New(), perAddr: map[netip.Addr]int{},
 	}
 }
 
@@ -150,7 +155,7 @@ func (s *streams) sniff(e *list.Element) {
 
 // readPrefix reads until it can tell what a connection speaks.
 func (s *streams) readPrefix(c *net.TCPConn) ([]byte, Stream) {
-	if err := c.SetDeadline(time.Now().Add(sniffTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(s.timeout)); err != nil {
 		return nil, StreamMore
 	}
 	prefix := make([]byte, 0, streamPrefix)
@@ -172,6 +177,7 @@ func (s *streams) handOn(c *net.TCPConn, prefix []byte, kind Stream) {
 	case StreamTURN:
 		s.count.turnStreams.Inc()
 		to = s.turn
+		_ = c.SetWriteBuffer(turnBuffer)
 	case StreamMore:
 		s.count.silent.Inc()
 		_ = c.Close()

@@ -1,0 +1,78 @@
+package port
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func addrs(s ...string) (all []netip.Addr) {
+	for _, a := range s {
+		all = append(all, netip.MustParseAddr(a))
+	}
+	return all
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		local string
+		hosts []string
+		want  []string
+	}{
+		{"127.0.0.1:8080", nil, []string{"127.0.0.1:8080"}},
+		{"[::1]:8080", nil, []string{"[::1]:8080"}},
+		{"192.0.2.7:8080", nil, []string{"192.0.2.7:8080"}},
+		{"[::]:8080", []string{"198.51.100.1", "2001:db8::1"}, []string{"198.51.100.1:8080", "[2001:db8::1]:8080"}},
+		{"[::]:8080", []string{"[2001:db8::1]", "::ffff:198.51.100.1"}, []string{"[2001:db8::1]:8080", "198.51.100.1:8080"}},
+	} {
+		got, err := announce(netip.MustParseAddrPort(c.local), c.hosts)
+		require.NoError(t, err)
+		var text []string
+		for _, a := range got {
+			text = append(text, a.String())
+		}
+		require.Equal(t, c.want, text)
+	}
+	_, err := announce(netip.MustParseAddrPort("[::]:1"), []string{"0.0.0.0", "224.0.0.1"})
+	require.Error(t, err)
+}
+
+func TestAnnounceFromInterfaces(t *testing.T) {
+	t.Parallel()
+	all, err := announce(netip.MustParseAddrPort("[::]:8080"), nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	require.LessOrEqual(t, len(all), maxAnnounced)
+	only4, err := announce(netip.MustParseAddrPort("0.0.0.0:8080"), nil)
+	require.NoError(t, err)
+	for _, a := range only4 {
+		require.True(t, a.Addr().Is4())
+	}
+	for _, a := range all {
+		require.False(t, a.Addr().IsUnspecified() || a.Addr().IsLinkLocalUnicast() || a.Addr().Is4In6())
+	}
+}
+
+func TestPrimaryFirst(t *testing.T) {
+	t.Parallel()
+	got := primaryFirst(addrs("10.0.0.1", "10.0.0.2", "10.0.0.1", "2001:db8::1", "2001:db8::2"))
+	require.Equal(t, addrs("10.0.0.1", "2001:db8::1", "10.0.0.2", "2001:db8::2"), got)
+}
+
+func TestFirstOfEach(t *testing.T) {
+	t.Parallel()
+	var all []net.Addr
+	for _, s := range []string{"fe80::1/64", "10.0.0.1/8", "10.0.0.2/8", "2001:db8::1/64", "2001:db8::2/64", "127.0.0.1/8"} {
+		ip, n, err := net.ParseCIDR(s)
+		require.NoError(t, err)
+		n.IP = ip
+		all = append(all, n)
+	}
+	require.Equal(t, addrs("10.0.0.1", "2001:db8::1"), firstOfEach(all, nil))
+	require.Equal(t, addrs("10.0.0.1"), firstOfEach(all, addrs("2001:db8::2")), "the one the kernel uses is enough")
+	require.True(t, isBridge("docker0"))
+	require.False(t, isBridge("eth0"))
+}

@@ -1,0 +1,44 @@
+package port
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The kernel's refusals: one alone costs only its call, a card that cannot cut
+// or a long row of them switches segmentation off.
+func TestGSOFallsBack(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	s := p.socket
+	if !s.gso() {
+		t.Skip("this kernel does not cut segments")
+	}
+	c := dial(t, p)
+	s.refuse(syscall.EINVAL)
+	require.True(t, s.gso())
+	require.NoError(t, p.SendSegments([]byte("ab"), 1, local(c)))
+	require.Zero(t, s.refused.Load(), "a success ends the row")
+	require.Equal(t, "ab", read(t, c)+read(t, c))
+	for range refusedOff {
+		s.refuse(syscall.EINVAL)
+	}
+	require.False(t, s.gso())
+	require.EqualValues(t, 1, p.count.gsoOff.Value())
+	require.NoError(t, p.SendSegments([]byte("cd"), 1, local(c)))
+	require.Equal(t, "cd", read(t, c)+read(t, c))
+	s.segmenting.Store(true)
+	s.refuse(syscall.EIO)
+	require.False(t, s.gso(), "EIO is for good")
+}
+
+func TestFullSocket(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	require.ErrorIs(t, p.socket.outcome(syscall.EAGAIN), ErrFull)
+	require.ErrorIs(t, p.socket.outcome(syscall.ENOBUFS), ErrFull)
+	require.EqualValues(t, 2, p.count.sendFull.Value())
+	require.ErrorIs(t, p.socket.outcome(syscall.EPERM), syscall.EPERM)
+}

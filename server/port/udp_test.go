@@ -1,0 +1,95 @@
+package port
+
+import (
+	"net"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/pion/stun/v4"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPlainBindingIsAnswered(t *testing.T) {
+	t.Parallel()
+	_, clients := ends(t)
+	for _, c := range clients {
+		request := stunMessage(0x0001)
+		_, err := c.Write(request)
+		require.NoError(t, err)
+		m := &stun.Message{Raw: []byte(read(t, c))}
+		require.NoError(t, m.Decode())
+		var x stun.XORMappedAddress
+		require.NoError(t, x.GetFrom(m))
+		require.Equal(t, local(c).String(), x.String())
+		require.LessOrEqual(t, len(m.Raw), bindingSize)
+	}
+}
+
+// However many ask, from one address or from forged ones, answers are few.
+func TestBindingAnswersAreLimited(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	r := &reader{port: p}
+	c := dial(t, p)
+	for range 500 {
+		r.dispatch(stunMessage(0x0001), local(c))
+	}
+	answered := p.count.stun.Value() - p.count.stunLimited.Value()
+	require.GreaterOrEqual(t, answered, uint64(stunPerSource))
+	require.Less(t, answered, uint64(2*stunPerSource))
+	for _, port := range []uint16{0, 19, 53, 123, 1900, 11211} {
+		r.dispatch(stunMessage(0x0001), netip.AddrPortFrom(netip.MustParseAddr("192.0.2.9"), port))
+	}
+	require.EqualValues(t, 6, p.count.spoofed.Value(), "no answers to services that multiply")
+}
+
+func TestGarbageIsDroppedAndCounted(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	r := &reader{port: p}
+	for _, b := range [][]byte{nil, {0}, {5, 5, 5, 5}, []byte("hello"), {0xff, 0xff, 0xff, 0xff}} {
+		r.dispatch(b, at(1))
+	}
+	require.EqualValues(t, 5, p.count.garbage.Value())
+}
+
+func TestTURNPackets(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	c := dial(t, p)
+	allocate := stunMessage(0x0003)
+	_, _ = c.Write(allocate)
+	b := make([]byte, 100)
+	turn := p.TURNPackets()
+	n, from, err := turn.ReadFrom(b)
+	require.NoError(t, err)
+	require.Equal(t, allocate, b[:n])
+	require.Equal(t, local(c).String(), from.String())
+	_, err = turn.WriteTo([]byte("401"), from)
+	require.NoError(t, err)
+	require.Equal(t, "401", read(t, c))
+	require.Equal(t, p.Addr().String(), turn.LocalAddr().String())
+	_, err = turn.WriteTo(b, &net.IPAddr{})
+	require.Error(t, err)
+
+	r := &reader{port: p}
+	for range turnQueue + 10 {
+		r.dispatch(allocate, at(1))
+	}
+	require.EqualValues(t, 10, p.count.turnFull.Value(), "the queue is bounded")
+}
+
+// A client we did not write agrees.
+func TestStunclient(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("turnutils_stunclient")
+	if err != nil {
+		t.Skip("turnutils_stunclient is not installed (Debian: coturn)")
+	}
+	p := open(t, "127.0.0.1:0")
+	out, err := exec.CommandContext(t.Context(), program, "-p", strconv.Itoa(int(p.Addr().Port())), "127.0.0.1").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "UDP reflexive addr: 127.0.0.1:")
+}
