@@ -87,12 +87,9 @@ func (m *iceMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 	return nil, net.ErrClosed
 }
 
-// RemoveConnByUfrag implements ice.UDPMux.
-func (m *iceMux) RemoveConnByUfrag(ufrag string) {
-	if ufrag == m.ufrag {
-		_ = m.Close()
-	}
-}
+// RemoveConnByUfrag implements ice.UDPMux. The agent calls it before it has
+// gathered, too; the fragment stays ours until Close.
+func (m *iceMux) RemoveConnByUfrag(string) {}
 
 // Close implements ice.UDPMux; it may be called twice.
 func (m *iceMux) Close() error {

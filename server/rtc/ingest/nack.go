@@ -16,17 +16,20 @@ const (
 	nackAge      = time.Second            // after which a packet is of no use
 	nackMost     = 512                    // packets waited for
 	nackRestart  = 3000                   // packets back that mean a new beginning
+	nackUnsure   = 4                      // returns after several requests in a row that correct the round trip
 	nackFirstRTT = 100 * time.Millisecond // until it has been measured
 )
 
 // nacker decides which packets of one track to ask for again. It is pure: the
 // caller tells the time, and is its only user.
 type nacker struct {
+	marked  bool // what is sent again is marked so (RTX)
 	begun   bool
 	newest  int64         // highest extended sequence number seen
 	missing []missing     // ordered by sequence number
 	rtt     time.Duration // smoothed; 0 before the first measurement
 	jitter  time.Duration // mean deviation of it
+	unsure  int           // returns since the last that measured something
 	gaveUp  bool
 }
 
@@ -37,15 +40,15 @@ type missing struct {
 	tries       int
 }
 
-// received notes a packet, original or sent again.
-func (n *nacker) received(seq16 uint16, now time.Time) {
+// received notes a packet. again tells that it is marked as sent again.
+func (n *nacker) received(seq16 uint16, now time.Time, again bool) {
 	if !n.begun {
 		n.begun, n.newest = true, int64(seq16)
 		return
 	}
 	step := int64(int16(seq16 - uint16(n.newest)))
 	if -nackRestart <= step && step <= 0 {
-		n.found(n.newest+step, now)
+		n.found(n.newest+step, now, again)
 		return
 	}
 	if step < 0 || step > nackMost { // a jump, not a loss: begin anew
@@ -65,25 +68,30 @@ func (n *nacker) received(seq16 uint16, now time.Time) {
 }
 
 // found forgets a packet that came late, and learns the round trip from it.
-func (n *nacker) found(seq int64, now time.Time) {
+func (n *nacker) found(seq int64, now time.Time, again bool) {
 	i, ok := slices.BinarySearchFunc(n.missing, seq, func(m missing, s int64) int { return int(m.seq - s) })
 	if !ok {
 		return
 	}
-	if m := n.missing[i]; m.tries > 0 {
+	// An original that is only late says nothing about requests.
+	if m := n.missing[i]; m.tries > 0 && (again || !n.marked && now.Sub(m.first) > nackPatience) {
 		n.measured(m, now)
 	}
 	n.missing = slices.Delete(n.missing, i, i+1)
 }
 
 // measured takes a packet's return as a measurement. After several requests
-// it is not known which was answered: the last, unless the answer came much
-// quicker than answers do, then the first.
+// it is not known which was answered, so it counts for nothing (Karn's rule);
+// but when that is so time after time, requests are repeated too early.
 func (n *nacker) measured(m missing, now time.Time) {
-	sample := now.Sub(m.last)
-	if m.tries > 1 && (n.rtt == 0 || sample < n.rtt/2) {
-		sample = now.Sub(m.first)
+	sample := now.Sub(m.first)
+	if m.tries > 1 {
+		if n.unsure++; n.unsure < nackUnsure || sample < n.rtt {
+			return
+		}
+		n.rtt = 0
 	}
+	n.unsure = 0
 	if n.rtt == 0 {
 		n.rtt, n.jitter = sample, sample/4
 		return

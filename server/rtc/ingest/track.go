@@ -46,7 +46,7 @@ type track struct {
 
 func newTrack(p *Publisher, s offer.Section) *track {
 	return &track{
-		pub: p, section: s,
+		pub: p, section: s, nacks: nacker{marked: s.SSRCs && s.Codecs[0].RTXFmtp != ""},
 		bits: newBucket(maxTrackBits), packets: newBucket(maxTrackPackets),
 	}
 }
@@ -55,11 +55,11 @@ func newTrack(p *Publisher, s offer.Section) *track {
 func (in *track) read(remote *webrtc.TrackRemote) {
 	b := make([]byte, maxDatagram)
 	for {
-		n, _, err := remote.Read(b)
+		n, attributes, err := remote.Read(b)
 		now := time.Now()
 		switch {
 		case err == nil:
-			in.packet(b[:n], now)
+			in.packet(b[:n], now, attributes != nil && attributes.Get(webrtc.AttributeRtxSsrc) != nil)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed):
 			return
 		case !isTimeout(err): // pion could not make sense of a packet
@@ -88,8 +88,8 @@ func (p *Publisher) closing() bool {
 	}
 }
 
-// packet takes one datagram's RTP packet.
-func (in *track) packet(b []byte, now time.Time) {
+// packet takes one RTP packet; again tells that it came as RTX.
+func (in *track) packet(b []byte, now time.Time, again bool) {
 	in.pub.count.received.Inc()
 	if !in.packets.take(1, now) || !in.bits.take(float64(8*len(b)), now) {
 		in.pub.count.capped.Inc()
@@ -106,7 +106,7 @@ func (in *track) packet(b []byte, now time.Time) {
 		return
 	}
 	in.garbage = 0
-	in.nacks.received(p.seq, now)
+	in.nacks.received(p.seq, now, again)
 	if len(p.payload) == 0 {
 		in.gaps.drop(p.seq)
 		return
