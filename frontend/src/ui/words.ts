@@ -62,9 +62,9 @@ function cannotPlay(problem: Problem | null): Veil {
 /** What is read out when the state changes; '' when nothing is worth it. */
 export function playerStatus(s: PlayerState): string {
   if (s.phase === 'live') {
-    const delay = s.delay === null ? '' : ` ${s.delay.toFixed(1)} seconds behind`;
-    const path = s.path ? `${delay ? ',' : ''} over ${pathName(s.path)}` : '';
-    return `Live.${delay}${path}${delay || path ? '.' : ''}${s.autoplayBlocked ? ' Playing without sound.' : ''}`;
+    const delay = s.delay === null ? '' : `. ${s.delay.toFixed(1)} seconds behind`;
+    const path = s.path ? `, over ${pathName(s.path)}` : '';
+    return `Live${delay}${path}.${s.autoplayBlocked ? ' Playing without sound.' : ''}`;
   }
   // An alert speaks for itself.
   if (s.phase === 'cannot-play') return '';
