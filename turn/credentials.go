@@ -32,7 +32,6 @@ type credentials struct {
 	// set at construction
 	secret []byte
 	realm  string
-	now    func() time.Time
 	// guarded by mu
 	mu     sync.Mutex
 	issued map[string]int64 // username → expiry in Unix seconds
@@ -40,18 +39,18 @@ type credentials struct {
 }
 
 func newCredentials(secret []byte, realm string) *credentials {
-	return &credentials{secret: secret, realm: realm, now: time.Now, issued: map[string]int64{}, sweep: 1024}
+	return &credentials{secret: secret, realm: realm, issued: map[string]int64{}, sweep: 1024}
 }
 
 // Credentials makes a username and password for TURN, valid until expires or
 // until revoked. subject is whom it is for, such as a session; it is not told
 // to anybody. Each call makes another pair.
 func (s *Server) Credentials(subject string) (username, password string, expires time.Time) {
-	return s.credentials.issue(subject)
+	return s.credentials.issue(subject, time.Now())
 }
 
-func (c *credentials) issue(subject string) (username, password string, expires time.Time) {
-	expires = c.now().Add(credentialLife).Truncate(time.Second)
+func (c *credentials) issue(subject string, now time.Time) (username, password string, expires time.Time) {
+	expires = now.Add(credentialLife).Truncate(time.Second)
 	id := make([]byte, idSize)
 	_, _ = rand.Read(id) // never fails: crypto/rand ends the program instead
 	username = strings.Join([]string{
@@ -60,17 +59,16 @@ func (c *credentials) issue(subject string) (username, password string, expires 
 	}, ":")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.makeRoom()
+	c.makeRoom(now.Unix())
 	c.issued[username] = expires.Unix()
 	return username, c.password(username), expires
 }
 
 // makeRoom forgets what has expired, now and then; mu is held.
-func (c *credentials) makeRoom() {
+func (c *credentials) makeRoom(now int64) {
 	if len(c.issued) < c.sweep {
 		return
 	}
-	now := c.now().Unix()
 	for u, expiry := range c.issued {
 		if expiry <= now {
 			delete(c.issued, u)
@@ -94,8 +92,12 @@ func (c *credentials) revoke(username string) {
 // key returns the long-term key of a username (RFC 8489 section 9.2.2), when
 // that is in force.
 func (c *credentials) key(username string) (stun.MessageIntegrity, bool) {
+	return c.keyAt(username, time.Now())
+}
+
+func (c *credentials) keyAt(username string, now time.Time) (stun.MessageIntegrity, bool) {
 	expiry, ok := parseUsername(username)
-	if !ok || expiry <= c.now().Unix() {
+	if !ok || expiry <= now.Unix() {
 		return nil, false
 	}
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package turn
 import (
 	"net"
 	"slices"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -40,7 +41,7 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		c.server.count.foreign.Inc()
 		return len(b), nil
 	}
-	if !c.in.AllowN(c.server.credentials.now(), len(b)+overhead) {
+	if !c.in.AllowN(time.Now(), len(b)+overhead) {
 		c.server.count.capped.Inc()
 		return len(b), nil
 	}
@@ -51,7 +52,7 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || c.out.AllowN(c.server.credentials.now(), n+overhead) {
+		if err != nil || c.out.AllowN(time.Now(), n+overhead) {
 			return n, from, err
 		}
 		c.server.count.capped.Inc()

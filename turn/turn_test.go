@@ -14,6 +14,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/port/limit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,13 +29,19 @@ type house struct {
 	addr netip.AddrPort
 }
 
-// open runs both until the test ends.
+// open runs both until the test ends, with limits that no test comes near.
 func open(t testing.TB) *house {
+	t.Helper()
+	return openWith(t, &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)})
+}
+
+func openWith(t testing.TB, l *limits) *house {
 	t.Helper()
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0", Metrics: metric.New()})
 	require.NoError(t, err)
 	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Announced(), Metrics: metric.New()})
 	require.NoError(t, err)
+	s.limits = l
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- s.Run(ctx) }()

@@ -139,18 +139,18 @@ func (r *relay) find(port uint16) *relayConn {
 func (r *relay) send(b []byte, to netip.AddrPort) error {
 	c := r.find(to.Port())
 	if c == nil || c.isClosed() {
-		r.port.count.relayOld.Inc()
+		r.port.count.relay.closed.Inc()
 		return ErrGone
 	}
 	if r.queued.Add(1) > maxQueued || !c.push(b, netip.AddrPort{}) {
 		r.queued.Add(-1)
-		r.port.count.relayFull.Inc()
+		r.port.count.relay.full.Inc()
 		return ErrFull
 	}
 	if c.isClosed() { // meanwhile: nobody comes for it
 		r.queued.Add(-int64(c.drain()))
 	}
-	r.port.count.relayOut.Inc()
+	r.port.count.relay.out.Inc()
 	return nil
 }
 
@@ -189,18 +189,18 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	}
 	a, ok := udpAddr(to)
 	if !ok || !p.isAnnounced(a) {
-		p.count.relayForeign.Inc()
+		p.count.relay.foreign.Inc()
 		return len(b), nil
 	}
 	class := ClassifyUDP(b)
 	if class != ClassICE && class != ClassMedia {
-		p.count.relayRefused.Inc()
+		p.count.relay.refused.Inc()
 		return len(b), nil
 	}
 	if old := c.peer.Load(); old.AddrPort() != a {
 		c.peer.Store(net.UDPAddrFromAddrPort(a))
 	}
-	p.count.relayIn.Inc()
+	p.count.relay.in.Inc()
 	c.deliver(b, class)
 	return len(b), nil
 }

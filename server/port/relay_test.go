@@ -80,7 +80,7 @@ func TestRelayReachesNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, len(media), n, "swallowed, as a network would")
 	}
-	require.EqualValues(t, len(peers), p.count.relayForeign.Value())
+	require.EqualValues(t, len(peers), p.count.relay.foreign.Value())
 
 	ours := net.UDPAddrFromAddrPort(p.Announced()[0])
 	inner := [][]byte{stunMessage(0x0001), stunMessage(0x0003), {0x40, 0, 0, 1, 1, 0, 0, 0}, []byte("GET / HTTP/1.1"), nil}
@@ -88,8 +88,8 @@ func TestRelayReachesNothingElse(t *testing.T) {
 		_, err := c.WriteTo(b, ours)
 		require.NoError(t, err)
 	}
-	require.EqualValues(t, len(inner), p.count.relayRefused.Value())
-	require.Zero(t, p.count.relayIn.Value())
+	require.EqualValues(t, len(inner), p.count.relay.refused.Value())
+	require.Zero(t, p.count.relay.in.Value())
 	require.Zero(t, p.relay.queued.Load(), "nor did another client get anything")
 	require.NoError(t, victim.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
 	_, _, err = victim.ReadFrom(make([]byte, 100))

@@ -110,7 +110,7 @@ func (s *streams) evict(match func(*silentConn) bool) {
 	for e := s.silent.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*silentConn); match(c) {
 			s.remove(e)
-			s.count.evicted.Inc()
+			s.count.streams.evicted.Inc()
 			_ = c.Close()
 			return
 		}
@@ -173,17 +173,17 @@ func (s *streams) handOn(c *net.TCPConn, prefix []byte, kind Stream) {
 	to := s.http
 	switch kind {
 	case StreamHTTP:
-		s.count.http.Inc()
+		s.count.streams.http.Inc()
 	case StreamTURN:
-		s.count.turnStreams.Inc()
+		s.count.streams.turn.Inc()
 		to = s.turn
 		_ = c.SetWriteBuffer(turnBuffer)
 	case StreamMore:
-		s.count.silent.Inc()
+		s.count.streams.silent.Inc()
 		_ = c.Close()
 		return
 	default:
-		s.count.streamGarbage.Inc()
+		s.count.streams.garbage.Inc()
 		_ = c.Close()
 		return
 	}

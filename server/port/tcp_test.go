@@ -135,8 +135,8 @@ func TestGarbageStreamsAreClosed(t *testing.T) {
 		require.NoError(t, err)
 		closed(t, c)
 	}
-	require.EqualValues(t, len(garbage), p.count.streamGarbage.Value())
-	require.Zero(t, p.count.http.Value())
+	require.EqualValues(t, len(garbage), p.count.streams.garbage.Value())
+	require.Zero(t, p.count.streams.http.Value())
 }
 
 // slow opens a port on which silence ends soon.
@@ -163,7 +163,7 @@ func TestSilentStreamsAreClosed(t *testing.T) {
 	require.NoError(t, err)
 	closed(t, quiet)
 	closed(t, half)
-	eventually(t, "counted", func() bool { return p.count.silent.Value() == 2 })
+	eventually(t, "counted", func() bool { return p.count.streams.silent.Value() == 2 })
 	require.Empty(t, p.streams.perAddr)
 	require.Zero(t, p.streams.silent.Len())
 }
@@ -177,7 +177,7 @@ func TestSilentStreamsAreBounded(t *testing.T) {
 	for range 1000 {
 		connect(t, p)
 	}
-	eventually(t, "evicted", func() bool { return p.count.evicted.Value() == 1000-maxSilentPerAddr })
+	eventually(t, "evicted", func() bool { return p.count.streams.evicted.Value() == 1000-maxSilentPerAddr })
 	p.streams.mu.Lock()
 	require.Equal(t, maxSilentPerAddr, p.streams.silent.Len())
 	p.streams.mu.Unlock()
