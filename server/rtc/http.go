@@ -236,7 +236,7 @@ func readBody(w http.ResponseWriter, r *http.Request, want string) (string, erro
 	case err != nil:
 		return "", offer.Malformed("The body could not be read to its end.")
 	case len(b) == 0:
-		return "", offer.Malformed("The body is empty.")
+		return "", offer.Malformed("The body is empty. Send the SDP in it.")
 	}
 	return string(b), nil
 }

@@ -145,7 +145,7 @@ func TestNACKSurvivesTenPercentLoss(t *testing.T) {
 		}
 		first := rapid.Uint16().Draw(t, "first")
 		n := nacker{marked: rapid.Bool().Draw(t, "rtx")}
-		o := l.run(&n, first, 2000, interval)
+		o := l.run(&n, first, 1200, interval)
 		require.Positive(t, o.lost)
 		// Ten tries within a second: with a round trip of 200 ms five of them fit.
 		if l.delay <= 50*time.Millisecond {

@@ -1,8 +1,6 @@
 package offer
 
-import (
-	"strings"
-)
+import "strings"
 
 // maxFragmentLines bounds what a PATCH may carry.
 const maxFragmentLines = 256
@@ -24,7 +22,7 @@ func ParseFragment(text string) (Fragment, error) {
 			continue
 		}
 		if lines++; lines > maxFragmentLines || len(line) > maxLine {
-			return f, Malformed("The fragment is too long.")
+			return f, Malformed("The fragment is too long; at most %d lines are accepted.", maxFragmentLines)
 		}
 		kind, value, ok := strings.Cut(line, "=")
 		if !ok || kind != "a" && kind != "m" || value == "" {
@@ -44,7 +42,7 @@ func ParseFragment(text string) (Fragment, error) {
 		}
 	}
 	if lines == 0 {
-		return f, Malformed("The fragment is empty.")
+		return f, Malformed("The fragment has no line. Send candidates in it.")
 	}
 	return f, nil
 }
