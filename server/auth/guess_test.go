@@ -38,7 +38,7 @@ func TestGuessingAnAccount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, db := newService(t, false)
-			addUsers(t, s, db)
+			addUsers(t, db)
 			time := newClock(s)
 			for i := range 1000 {
 				want := auth.ErrUnauthenticated
@@ -62,7 +62,7 @@ func TestGuessingAnAccount(t *testing.T) {
 func TestGuessingFromAnAddress(t *testing.T) {
 	t.Parallel()
 	s, db := newService(t, false)
-	addUsers(t, s, db)
+	addUsers(t, db)
 	key, err := s.NewKey(t.Context(), "harbour", nil)
 	require.NoError(t, err)
 	time := newClock(s)
@@ -85,7 +85,7 @@ func TestGuessingFromAnAddress(t *testing.T) {
 func TestRightPasswordsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	s, db := newService(t, false)
-	addUsers(t, s, db)
+	addUsers(t, db)
 	newClock(s)
 	for range 8 {
 		require.NoError(t, signIn(t, s, "viewer", password, somewhere))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,17 +30,22 @@ func newService(t *testing.T, open bool) (*auth.Service, *store.Store) {
 	return s, db
 }
 
-// addUsers adds one user of each role, named like it, and a disabled one. They
-// share a hash: making one takes a while.
-func addUsers(t *testing.T, s *auth.Service, db *store.Store) {
-	t.Helper()
-	require.NoError(t, s.AddUser(t.Context(), "viewer", password, auth.Viewer))
-	u, err := db.User(t.Context(), "viewer")
-	require.NoError(t, err)
-	for _, r := range []auth.Role{auth.Publisher, auth.Moderator, auth.Admin} {
-		require.NoError(t, db.AddUser(t.Context(), auth.User{Name: string(r), Hash: u.Hash, Role: r, Enabled: true}))
+// storedHash is of password; making one takes a while, so the tests share it.
+var storedHash = sync.OnceValue(func() string {
+	h, err := auth.HashForTests(password)
+	if err != nil {
+		return err.Error()
 	}
-	require.NoError(t, db.AddUser(t.Context(), auth.User{Name: "disabled", Hash: u.Hash, Role: auth.Admin}))
+	return h
+})
+
+// addUsers adds one user of each role, named like it, and a disabled one.
+func addUsers(t *testing.T, db *store.Store) {
+	t.Helper()
+	for _, r := range []auth.Role{auth.Viewer, auth.Publisher, auth.Moderator, auth.Admin} {
+		require.NoError(t, db.AddUser(t.Context(), auth.User{Name: string(r), Hash: storedHash(), Role: r, Enabled: true}))
+	}
+	require.NoError(t, db.AddUser(t.Context(), auth.User{Name: "disabled", Hash: storedHash(), Role: auth.Admin}))
 }
 
 func TestCheck(t *testing.T) {
@@ -47,7 +53,7 @@ func TestCheck(t *testing.T) {
 	closed, db := newService(t, false)
 	open, err := auth.New(t.Context(), auth.Config{Storage: db, Open: true})
 	require.NoError(t, err)
-	addUsers(t, closed, db)
+	addUsers(t, db)
 	yes := true
 	secretKey, err := closed.NewKey(t.Context(), "secret", &yes)
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	s, db := newService(t, false)
-	addUsers(t, s, db)
+	addUsers(t, db)
 	time := newClock(s)
 	ctx := t.Context()
 	first, account, err := s.SignIn(ctx, auth.Credentials{User: "ADMIN", Pass: password, Addr: somewhere})

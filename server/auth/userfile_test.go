@@ -64,7 +64,7 @@ func manyUsers(n int) string {
 func TestImportUsersChangesThoseThatExist(t *testing.T) {
 	t.Parallel()
 	s, db := newService(t, false)
-	addUsers(t, s, db)
+	addUsers(t, db)
 	users, err := auth.ParseUsers(strings.NewReader("VIEWER=another one,publisher\nnew=short,viewer,disabled"))
 	require.NoError(t, err)
 	require.NoError(t, s.ImportUsers(t.Context(), users))

@@ -56,7 +56,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 
 // isUsage tells a wrong command from a right one that failed.
 func isUsage(err error) bool {
-	for _, usage := range []error{errUsage, config.ErrSettings, auth.ErrName, auth.ErrUserName, auth.ErrRole, auth.ErrTTL, auth.ErrPassword} {
+	for _, usage := range []error{errUsage, config.ErrSettings, auth.ErrName, auth.ErrUserName, auth.ErrRole, auth.ErrTTL, auth.ErrPassword, bench.ErrUsage} {
 		if errors.Is(err, usage) {
 			return true
 		}

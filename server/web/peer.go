@@ -90,6 +90,10 @@ func (p *Peer) close(code int, reason string) {
 	}
 	p.code, p.reason = code, reason
 	close(p.done)
+	if reason == reasonSlow {
+		// The writer is stuck in a write: it gets only the time of a goodbye.
+		_ = p.conn.NetConn().SetWriteDeadline(time.Now().Add(p.times.goodbye))
+	}
 }
 
 func (p *Peer) closing() (code int, reason string) {

@@ -13,24 +13,21 @@ import (
 // routes builds the table of everything that this server answers.
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(s.recovered, s.validHost, headers)
+	r.Use(s.recovered, s.validHost, headers, middleware.GetHead)
 	r.NotFound(s.notFound)
 	r.MethodNotAllowed(methodNotAllowed)
 
-	r.Group(func(r chi.Router) {
-		r.Use(middleware.GetHead)
-		r.Get("/healthz", healthy)
-		r.Get("/readyz", s.ready)
-		r.Get("/metrics", s.metrics())
-		r.Get("/", s.page)
-		r.Get("/watch/{stream}", s.streamPage)
-		r.Get("/studio", s.page)
-		r.Get("/signin", s.page)
-		r.Get("/setup", s.page)
-		for path := range s.files.byPath {
-			r.Get(path, s.file)
-		}
-	})
+	r.Get("/healthz", healthy)
+	r.Get("/readyz", s.ready)
+	r.Get("/metrics", s.metrics())
+	r.Get("/", s.page)
+	r.Get("/watch/{stream}", s.streamPage)
+	r.Get("/studio", s.page)
+	r.Get("/signin", s.page)
+	r.Get("/setup", s.page)
+	for path := range s.files.byPath {
+		r.Get(path, s.file)
+	}
 	r.Route("/api/v1", s.rest)
 	r.With(limit(joins, joinsWindow)).Get("/ws", s.websocket)
 	s.mount(r, "/whip", s.cfg.WHIP)
@@ -40,7 +37,7 @@ func (s *Server) routes() http.Handler {
 
 // rest are the routes under /api/v1.
 func (s *Server) rest(r chi.Router) {
-	r.Use(limit(calls, callsWindow), sameOrigin, middleware.GetHead)
+	r.Use(limit(calls, callsWindow), sameOrigin)
 	r.Get("/session", s.getSession)
 	r.Post("/session", s.signIn)
 	r.Delete("/session", s.signOut)
@@ -64,13 +61,23 @@ func (s *Server) mount(r chi.Router, prefix string, h http.Handler) {
 		}
 		h.ServeHTTP(w, r)
 	})
-	r.Handle(prefix+"/{stream}", limited)
-	r.Handle(prefix+"/{stream}/{session}", limited)
+	for _, m := range methods() {
+		r.Method(m, prefix+"/{stream}", limited)
+		r.Method(m, prefix+"/{stream}/{session}", limited)
+	}
+}
+
+// methods are those that mean anything here.
+func methods() []string {
+	return []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+		http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	}
 }
 
 // notFound shows a person the app's own page for it, and tells a program.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet && wantsPage(r) {
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsPage(r) {
 		s.servePage(w, r, http.StatusNotFound)
 		return
 	}
@@ -80,8 +87,12 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	var allowed []string
-	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
-		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+	for _, m := range methods() {
+		asked := m
+		if m == http.MethodHead {
+			asked = http.MethodGet // every GET answers HEAD
+		}
+		if routes.Match(chi.NewRouteContext(), asked, r.URL.Path) {
 			allowed = append(allowed, m)
 		}
 	}
