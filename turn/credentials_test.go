@@ -73,22 +73,3 @@ func FuzzParseUsername(f *testing.F) {
 		}
 	})
 }
-
-// The gate takes any bytes of anybody.
-func FuzzGate(f *testing.F) {
-	s := &Server{cfg: Config{Realm: "live"}, credentials: newCredentials([]byte("s"), "live"), allocations: newAllocations(), limits: newLimits()}
-	s.count = newCounters(nil, s)
-	f.Add([]byte{0x40, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		g := gate{server: s, reply: func([]byte) { t.Fatal("an answer without a credential") }}
-		out := g.admit(b)
-		if len(out) > 0 && out[0] < 4 && len(out) != 20 {
-			t.Fatalf("not bare: %x", out)
-		}
-		if len(b) >= 4 {
-			if n := frameSize(b); n != 0 && (n < 4 || n > 20+0xffff) {
-				t.Fatal(n)
-			}
-		}
-	})
-}

@@ -134,7 +134,8 @@ func (g *gate) judgeAllocate(m *stun.Message) stun.ErrorCode {
 	if err == nil && (len(family) != 4 || family[0] != g.family()) {
 		return stun.CodeAddrFamilyNotSupported
 	}
-	if m.Contains(stun.AttrEvenPort) || m.Contains(stun.AttrReservationToken) {
+	even, err := m.Get(stun.AttrEvenPort)
+	if err == nil && (len(even) != 1 || even[0]&0x80 != 0) || m.Contains(stun.AttrReservationToken) {
 		return stun.CodeInsufficientCapacity // pairs of ports are for RTP without multiplexing
 	}
 	return 0
@@ -211,6 +212,9 @@ func rebuild(m *stun.Message, key stun.MessageIntegrity) []byte {
 	for _, a := range m.Attributes {
 		if a.Type == stun.AttrMessageIntegrity {
 			break
+		}
+		if a.Type == stun.AttrEvenPort {
+			continue // all are; the library would try until it finds one
 		}
 		value := a.Value
 		if a.Type == stun.AttrLifetime && len(value) == 4 {

@@ -41,20 +41,67 @@ func TestAllocateAnswers(t *testing.T) {
 			"TCP allocation, RFC 6062": {[]stun.Setter{transport(6)}, stun.CodeUnsupportedTransProto},
 			"unknown transport":        {[]stun.Setter{transport(99)}, stun.CodeUnsupportedTransProto},
 			"IPv6 on an IPv4 relay":    {[]stun.Setter{transport(17), attr{stun.AttrRequestedAddressFamily, []byte{2, 0, 0, 0}}}, stun.CodeAddrFamilyNotSupported},
-			"even port":                {[]stun.Setter{transport(17), attr{stun.AttrEvenPort, []byte{0x80}}}, stun.CodeInsufficientCapacity},
+			"pair of ports":            {[]stun.Setter{transport(17), attr{stun.AttrEvenPort, []byte{0x80}}}, stun.CodeInsufficientCapacity},
 			"reservation":              {[]stun.Setter{transport(17), attr{stun.AttrReservationToken, make([]byte, 8)}}, stun.CodeInsufficientCapacity},
 			"don't fragment":           {[]stun.Setter{transport(17), attr{stun.AttrDontFragment, nil}}, stun.CodeUnknownAttribute},
 		} {
 			require.Equal(t, c.want, code(t, r.signed(stun.MethodAllocate, c.with...)), name)
 		}
 		require.Zero(t, h.allocations.len())
-		m := r.signed(stun.MethodAllocate, transport(17), attr{stun.AttrRequestedAddressFamily, []byte{1, 0, 0, 0}})
+		m := r.signed(stun.MethodAllocate, transport(17), attr{stun.AttrRequestedAddressFamily, []byte{1, 0, 0, 0}}, attr{stun.AttrEvenPort, []byte{0}})
 		require.Zero(t, code(t, m))
 		var x stun.XORMappedAddress
 		require.NoError(t, x.GetFrom(m))
 		require.Equal(t, r.conn.LocalAddr().String(), x.String())
+		require.NoError(t, x.GetFromAs(m, stun.AttrXORRelayedAddress))
+		require.Zero(t, x.Port%2)
 		require.Equal(t, stun.CodeAllocMismatch, code(t, r.signed(stun.MethodAllocate, transport(17))), "a second one")
 	})
+}
+
+// An answer that was lost is given again.
+func TestRetransmittedAllocate(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	r := h.guest(t, "udp")
+	r.bare(stun.MethodAllocate)
+	key := stun.NewLongTermIntegrity(r.user, r.realm.String(), r.password)
+	m := r.write(stun.NewType(stun.MethodAllocate, stun.ClassRequest), transport(17), stun.NewUsername(r.user), r.realm, r.nonce, key)
+	first := r.read()
+	require.Zero(t, code(t, first))
+	_, err := r.conn.Write(m.Raw)
+	require.NoError(t, err)
+	require.Equal(t, first.Raw, r.read().Raw)
+	require.Equal(t, 1, h.allocations.len())
+}
+
+func TestIPv6Only(t *testing.T) {
+	t.Parallel()
+	if c, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
+		t.Skip("no IPv6 here: ", err)
+	} else {
+		require.NoError(t, c.Close())
+	}
+	h := openWith(t, "[::1]:0", newLimits())
+	r := h.guest(t, "tcp")
+	relayed := r.allocate(attr{stun.AttrRequestedAddressFamily, []byte{2, 0, 0, 0}})
+	require.Equal(t, h.addr.Addr(), relayed.Addr())
+	at := func(ip string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(ip), h.addr.Port()) }
+	for _, ip := range []string{"::2", "fe80::1", "fd00::1", "ff02::1"} {
+		require.Equal(t, stun.CodeForbidden, code(t, r.signed(stun.MethodCreatePermission, peer(at(ip)))), ip)
+	}
+	require.Equal(t, stun.CodePeerAddrFamilyMismatch, code(t, r.signed(stun.MethodCreatePermission, peer(at("127.0.0.1")))))
+	in := make(inbox, 4)
+	require.NoError(t, h.port.Register("ours", in))
+	require.Zero(t, code(t, r.signed(stun.MethodChannelBind, channel(0x4000), peer(h.addr))))
+	_, err := r.conn.Write(channelData(0x4000, check("ours")))
+	require.NoError(t, err)
+	require.Equal(t, relayed, in.next(t).from)
+	require.NoError(t, h.port.Send([]byte("answer"), relayed))
+	b := make([]byte, 100)
+	n, err := r.conn.Read(b)
+	require.NoError(t, err)
+	require.Equal(t, channelData(0x4000, []byte("answer")), b[:n])
 }
 
 // However long a client asks for, it gets ten minutes, and is told so.
@@ -253,7 +300,7 @@ func TestQuotaOfNetwork(t *testing.T) {
 // second beside the first ten, and fewer bytes than came in.
 func TestUnauthorizedAnswersAreLimited(t *testing.T) {
 	t.Parallel()
-	h := openWith(t, newLimits())
+	h := openWith(t, "127.0.0.1:0", newLimits())
 	r := h.rawDial(t, "udp", "", "")
 	begin := time.Now()
 	in, out, answers := 0, 0, 0

@@ -7,7 +7,7 @@ import (
 )
 
 // Answers a second. Those to clients unknown go to addresses that may be
-// forged, and are longer than the question (a 401 has some 76 bytes for 28);
+// forged, and are longer than the question (a 401 has some 80 bytes for 28);
 // ten a second from one network multiply nothing worth having.
 const (
 	unauthorizedPerSource = 10

@@ -32,7 +32,7 @@ import (
 // not said who they are, which should not be longer than their question.
 const defaultRealm = "live"
 
-// Relay makes relayed addresses. A port of 0 lets it choose.
+// Relay makes relayed addresses. A port of 0 lets it choose an even one.
 type Relay interface {
 	Allocate(port int) (net.PacketConn, net.Addr, error)
 }

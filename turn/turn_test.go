@@ -32,12 +32,12 @@ type house struct {
 // open runs both until the test ends, with limits that no test comes near.
 func open(t testing.TB) *house {
 	t.Helper()
-	return openWith(t, &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)})
+	return openWith(t, "127.0.0.1:0", &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)})
 }
 
-func openWith(t testing.TB, l *limits) *house {
+func openWith(t testing.TB, listen string, l *limits) *house {
 	t.Helper()
-	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0", Metrics: metric.New()})
+	p, err := port.Listen(port.Config{Listen: listen, Metrics: metric.New()})
 	require.NoError(t, err)
 	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Announced(), Metrics: metric.New()})
 	require.NoError(t, err)

@@ -70,7 +70,7 @@ type relayConn struct {
 
 // Allocate makes a virtual relayed address for a TURN client: what is written
 // to it reaches our own sessions and nothing else, what these send to it is
-// read from it. A port of 0 picks one. It fails with ErrNoPort.
+// read from it. A port of 0 picks an even one. It fails with ErrNoPort.
 func (p *Port) Allocate(port int) (net.PacketConn, net.Addr, error) {
 	return p.relay.allocate(port)
 }
@@ -90,14 +90,15 @@ func (r *relay) allocate(port int) (net.PacketConn, net.Addr, error) {
 }
 
 // free picks an unused virtual port: the one asked for, or a random one, so
-// that nobody guesses where the next client will be.
+// that nobody guesses where the next client will be. It is even, which some
+// clients ask for (EVEN-PORT) and nobody minds.
 func (r *relay) free(port int) (uint16, bool) {
 	if port != 0 {
 		ok := port >= firstVirtual && port <= lastVirtual && r.usable(uint16(port))
 		return uint16(port), ok
 	}
 	for range 64 {
-		n := uint16(firstVirtual + rand.IntN(lastVirtual-firstVirtual+1))
+		n := uint16(firstVirtual + 2*rand.IntN((lastVirtual-firstVirtual+1)/2))
 		if r.usable(n) {
 			return n, true
 		}
