@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 // ErrUsage is wrapped by every error that comes from a wrong setting and not
@@ -69,7 +70,10 @@ func (c *Config) Validate() error {
 	case c.PID < 0:
 		return usage("--pid is %d: give the number of the server's process", c.PID)
 	}
-	return validClip(c.Clip)
+	if err := clip.Check(c.Clip); err != nil {
+		return usage("--clip: %v", err)
+	}
+	return nil
 }
 
 func validURL(flag, text string) error {
@@ -82,36 +86,6 @@ func validURL(flag, text string) error {
 		return usage("%s is not an http or https URL", flag)
 	}
 	return nil
-}
-
-func validClip(files []string) error {
-	kinds := map[string]int{}
-	for _, f := range files {
-		kinds[clipKind(f)]++
-	}
-	switch {
-	case len(files) == 0:
-		return nil
-	case kinds["video"] > 1 || kinds["audio"] > 1 || kinds["film"] > 1:
-		return usage("--clip is given twice for the same kind of file")
-	case kinds["film"] == 1 && len(files) > 1:
-		return usage("--clip: a film brings its own sound, give it alone")
-	case kinds["film"] == 0 && kinds["video"] == 0:
-		return usage("--clip: sound alone is not enough, add a FILE.h264")
-	}
-	return nil
-}
-
-// clipKind sorts a file by its ending: H.264 in Annex B, Opus in Ogg, or
-// anything else, which ffmpeg has to convert first.
-func clipKind(file string) string {
-	switch strings.ToLower(filepath.Ext(file)) {
-	case ".h264", ".264":
-		return "video"
-	case ".ogg", ".opus":
-		return "audio"
-	}
-	return "film"
 }
 
 // parseRamp reads "50/s" or "50" as joins per second.

@@ -22,7 +22,7 @@ func TestConfigValidate(t *testing.T) {
 		"--ramp must be":                     func(c *Config) { c.Ramp = 0 },
 		"--gop is 1m0s":                      func(c *Config) { c.GOP = time.Minute },
 		"--pid is -1":                        func(c *Config) { c.PID = -1 },
-		"given twice":                        func(c *Config) { c.Clip = []string{"a.h264", "b.264"} },
+		"is given twice":                     func(c *Config) { c.Clip = []string{"a.h264", "b.264"} },
 		"sound alone":                        func(c *Config) { c.Clip = []string{"a.ogg"} },
 		"a film brings its own sound":        func(c *Config) { c.Clip = []string{"a.mp4", "b.ogg"} },
 	} {

@@ -19,6 +19,8 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 // Payload types in our offers.
@@ -28,7 +30,10 @@ const (
 	ptOpus  = 111
 )
 
-const connectTimeout = 15 * time.Second
+const (
+	connectTimeout = 15 * time.Second
+	closeTimeout   = 10 * time.Second
+)
 
 var errDisconnected = errors.New("the WebRTC connection broke off")
 
@@ -123,15 +128,15 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
 	video := []webrtc.RTPCodecParameters{
 		{PayloadType: ptVideo, RTPCodecCapability: webrtc.RTPCodecCapability{
-			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, RTCPFeedback: feedback,
+			MimeType: webrtc.MimeTypeH264, ClockRate: clip.VideoClock, RTCPFeedback: feedback,
 			SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 		}},
 		{PayloadType: ptRTX, RTPCodecCapability: webrtc.RTPCodecCapability{
-			MimeType: webrtc.MimeTypeRTX, ClockRate: videoClock, SDPFmtpLine: fmt.Sprintf("apt=%d", ptVideo),
+			MimeType: webrtc.MimeTypeRTX, ClockRate: clip.VideoClock, SDPFmtpLine: fmt.Sprintf("apt=%d", ptVideo),
 		}},
 	}
 	opus := webrtc.RTPCodecParameters{PayloadType: ptOpus, RTPCodecCapability: webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+		MimeType: webrtc.MimeTypeOpus, ClockRate: clip.AudioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
 	}}
 	engine := &webrtc.MediaEngine{}
 	for _, c := range video {
@@ -198,10 +203,20 @@ func (p *peer) connected(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// close ends the session on the server and then the connection.
+// close ends the session on the server and then the connection. Pion can wait
+// for ever if a new SSRC comes while it closes; one such peer must not keep
+// the report back.
 func (p *peer) close(ctx context.Context) {
 	p.resource.remove(ctx, p.dialer.http)
-	_ = p.pc.GracefulClose()
+	closed := make(chan struct{})
+	go func() {
+		_ = p.pc.GracefulClose()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
 	_ = p.socket.Close()
 }
 

@@ -12,13 +12,15 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 // publisher sends the clip in a loop with timestamps that go on.
 type publisher struct {
 	// set at construction
 	peer         *peer
-	clip         *clip
+	clip         *clip.Clip
 	video, audio *webrtc.TrackLocalStaticRTP
 	senders      []*webrtc.RTPSender
 
@@ -32,7 +34,7 @@ type publisher struct {
 }
 
 // newPublisher connects to a WHIP endpoint; Run then sends.
-func newPublisher(ctx context.Context, d *dialer, to Endpoint, c *clip) (*publisher, error) {
+func newPublisher(ctx context.Context, d *dialer, to Endpoint, c *clip.Clip) (*publisher, error) {
 	ip, err := localAddr(to.URL)
 	if err != nil {
 		return nil, err
@@ -66,8 +68,8 @@ func (p *publisher) open(d *dialer, ip net.IP) error {
 	if p.peer, err = d.newPeer(ip, hooks{}, registry, engine); err != nil {
 		return err
 	}
-	video := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: videoClock}
-	audio := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2}
+	video := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: clip.VideoClock}
+	audio := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: clip.AudioClock, Channels: 2}
 	if p.video, err = p.addTrack(video, "video"); err == nil {
 		p.audio, err = p.addTrack(audio, "audio")
 	}
@@ -146,22 +148,21 @@ func (p *publisher) readFeedback(s *webrtc.RTPSender) {
 // request it continues at the clip's next keyframe, as a browser's encoder
 // makes one of the next picture.
 func (p *publisher) sendVideo(ctx context.Context) error {
-	period := time.Second / time.Duration(p.clip.fps)
+	period := time.Second / time.Duration(p.clip.FPS)
 	at := 0
 	header := rtp.Header{Version: 2}
 	return every(ctx, period, func(n int, late time.Duration) error {
 		p.late.add(late)
 		if p.keyWanted.CompareAndSwap(true, false) {
-			at = p.clip.nextKey(at)
+			at = p.clip.NextKey(at)
 		}
-		f := &p.clip.frames[at]
-		at = (at + 1) % len(p.clip.frames)
-		header.Timestamp = uint32(uint64(n) * videoClock / uint64(p.clip.fps))
-		digits := f.payloads[0][f.digitsAt:]
-		stamp{sentNs: time.Now().UnixNano(), frame: uint32(n)}.put(digits)
-		for i, payload := range f.payloads {
+		f := &p.clip.Frames[at]
+		at = (at + 1) % len(p.clip.Frames)
+		header.Timestamp = uint32(uint64(n) * clip.VideoClock / uint64(p.clip.FPS))
+		f.Stamp(clip.Stamp{SentNs: time.Now().UnixNano(), Frame: uint32(n)})
+		for i, payload := range f.Payloads {
 			header.SequenceNumber++
-			header.Marker = i == len(f.payloads)-1
+			header.Marker = i == len(f.Payloads)-1
 			if err := p.write(p.video, &header, payload); err != nil {
 				return err
 			}
@@ -173,10 +174,10 @@ func (p *publisher) sendVideo(ctx context.Context) error {
 
 func (p *publisher) sendAudio(ctx context.Context) error {
 	header := rtp.Header{Version: 2}
-	return every(ctx, opusFrameMs*time.Millisecond, func(n int, _ time.Duration) error {
+	return every(ctx, clip.OpusFrameMs*time.Millisecond, func(n int, _ time.Duration) error {
 		header.SequenceNumber++
-		header.Timestamp = uint32(n) * audioClock * opusFrameMs / 1000
-		return p.write(p.audio, &header, p.clip.opus[n%len(p.clip.opus)])
+		header.Timestamp = uint32(n) * clip.AudioClock * clip.OpusFrameMs / 1000
+		return p.write(p.audio, &header, p.clip.Opus[n%len(p.clip.Opus)])
 	})
 }
 
@@ -187,16 +188,6 @@ func (p *publisher) write(track *webrtc.TrackLocalStaticRTP, h *rtp.Header, payl
 	p.packets.Add(1)
 	p.bytes.Add(uint64(12 + len(payload)))
 	return nil
-}
-
-// nextKey is the index of the first keyframe at or after at, around the end.
-func (c *clip) nextKey(at int) int {
-	for i := range c.frames {
-		if n := (at + i) % len(c.frames); c.frames[n].idr {
-			return n
-		}
-	}
-	return 0
 }
 
 // every calls fn for n = 0, 1, 2 … at fixed times from now on, and tells it

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 const (
@@ -70,7 +72,7 @@ type slot struct {
 	packets   int64
 	low, last int64 // extended sequence numbers; last is 0 until the marker came
 	arrived   int64 // latest packet
-	stamp     stamp
+	stamp     clip.Stamp
 	whole     bool
 	counted   bool // in the latency
 	key       bool
@@ -145,16 +147,16 @@ func (r *receiver) find(ts uint32) *slot {
 // there are stamps, one without has lost its first packet and is not whole.
 func (r *receiver) settle(s *slot) {
 	all := s.last != 0 && s.packets == s.last-s.low+1
-	if all && !s.whole && (s.stamp.sentNs != 0 || !r.frames.stamped) {
+	if all && !s.whole && (s.stamp.SentNs != 0 || !r.frames.stamped) {
 		s.whole = true
 		r.wholeFrame(s.arrived)
 	}
 	if !s.whole {
 		return
 	}
-	if s.stamp.sentNs != 0 && !s.counted {
+	if s.stamp.SentNs != 0 && !s.counted {
 		s.counted = true
-		r.tally.Load().latency.add(time.Duration(s.arrived - s.stamp.sentNs))
+		r.tally.Load().latency.add(time.Duration(s.arrived - s.stamp.SentNs))
 	}
 	if s.key && r.join.paramsSeen && r.join.decodable == 0 {
 		r.join.decodable = time.Now().UnixNano()
@@ -197,18 +199,18 @@ func (r *receiver) decrypted(b []byte) {
 		return // so late that its slot has a newer frame
 	}
 	begins := false
-	eachNAL(rtpPayload(b), func(kind byte, body []byte) {
+	clip.EachNAL(rtpPayload(b), func(kind byte, body []byte) {
 		switch kind {
-		case nalSEI:
-			if t, ok := readStamp(body); ok {
+		case clip.NALSEI:
+			if t, ok := clip.ReadStamp(body); ok {
 				s.stamp, r.frames.stamped = t, true
 				r.frames.depth = max(r.frames.depth, 1+int(h.seq-uint16(s.low)))
 			}
-		case nalSPS:
+		case clip.NALSPS:
 			r.join.paramsSeen = true
-		case nalIDR:
+		case clip.NALIDR:
 			s.key = true
-		case nalSlice:
+		case clip.NALSlice:
 			begins = true
 		}
 	})

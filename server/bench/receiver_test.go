@@ -8,6 +8,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 func testReceiver() *receiver {
@@ -23,12 +25,12 @@ const ms = int64(time.Millisecond)
 func feed(t *testing.T, r *receiver, frames int, keep func(frame, packet int) bool) {
 	t.Helper()
 	seq := uint16(65500)
-	for i, f := range tinyClip().frames[:frames] {
+	for i, f := range tinyClip().Frames[:frames] {
 		at := int64(i+1) * 10 * ms
-		stamp{sentNs: at, frame: uint32(i)}.put(f.payloads[0][f.digitsAt:])
-		for j, payload := range f.payloads {
+		f.Stamp(clip.Stamp{SentNs: at, Frame: uint32(i)})
+		for j, payload := range f.Payloads {
 			h := rtp.Header{Version: 2, PayloadType: ptVideo, SequenceNumber: seq, Timestamp: uint32(i) * 900,
-				SSRC: 5, Marker: j == len(f.payloads)-1}
+				SSRC: 5, Marker: j == len(f.Payloads)-1}
 			seq++
 			b, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
 			require.NoError(t, err)
@@ -99,9 +101,9 @@ func TestReceiverWithoutStamps(t *testing.T) {
 		r.packet(b, int64(seq)*ms)
 		r.decrypted(b)
 	}
-	packet(9, nalSPS, 1)
-	packet(10, nalIDR, 0x88)
-	packet(11, nalSlice, 0x9a)
+	packet(9, clip.NALSPS, 1)
+	packet(10, clip.NALIDR, 0x88)
+	packet(11, clip.NALSlice, 0x9a)
 	assert.Equal(t, uint64(3), r.read(12*ms).frames.whole, "whole by sequence numbers alone")
 	assert.NotZero(t, r.join.decodable)
 	assert.Zero(t, r.tally.Load().latency.total.Load())

@@ -88,8 +88,8 @@ func TestWarnings(t *testing.T) {
 		"undecryptable": {func(u *run, _ *Report) {
 			v := &viewer{joined: make(chan struct{})}
 			close(v.joined)
-			u.viewers, u.end.readings = []*viewer{v}, []reading{{packets: packetCounts{passed: 1000, opened: 600}}}
-		}, "400 of 1000 sampled packets could not be decrypted"},
+			u.viewers, u.end.readings = []*viewer{v}, []reading{{packets: packetCounts{passed: 1000, opened: 400}}}
+		}, "1 viewers got packets that could not be decrypted"},
 	} {
 		u, r := &run{end: snapshot{at: now}}, exampleReport()
 		r.Load.Failed = 0

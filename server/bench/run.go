@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 const phaseMeasuring = "measuring"
@@ -48,14 +50,14 @@ func Run(ctx context.Context, cfg Config, progress io.Writer) (*Report, error) {
 			return nil, err
 		}
 	}
-	c, err := openClip(ctx, &cfg)
+	c, err := clip.Open(ctx, cfg.Clip, cfg.GOP)
 	if err != nil {
 		return nil, err
 	}
 	return runClip(ctx, cfg, c, progress)
 }
 
-func runClip(ctx context.Context, cfg Config, c *clip, progress io.Writer) (*Report, error) {
+func runClip(ctx context.Context, cfg Config, c *clip.Clip, progress io.Writer) (*Report, error) {
 	d, err := newDialer()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package bench
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,23 +13,25 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tinyClip is 100 pictures a second of hand-made NALs: a keyframe of three
+// tinyClip is 50 pictures a second of hand-made NALs: a keyframe of three
 // packets and frames of one to four, the keyframe far apart.
-func tinyClip() *clip {
-	c := &clip{fps: 100, opus: [][]byte{{0xf8, 0xff, 0xfe}}}
+func tinyClip() *clip.Clip {
+	c := &clip.Clip{FPS: 50, Opus: [][]byte{{0xf8, 0xff, 0xfe}}}
 	nal := func(kind byte, n int) []byte {
 		return append([]byte{kind | 3<<5, 0x80}, bytes.Repeat([]byte{0x5a}, n)...)
 	}
 	for i := range 1000 {
-		u := accessUnit{slices: [][]byte{nal(nalSlice, 100+i%4*1100)}}
+		u := clip.AccessUnit{Slices: [][]byte{nal(clip.NALSlice, 100+i%4*1100)}}
 		if i%500 == 0 {
-			u = accessUnit{idr: true, params: [][]byte{nal(nalSPS, 20), nal(nalPPS, 4)}, slices: [][]byte{nal(nalIDR, 3000)}}
+			u = clip.AccessUnit{IDR: true, Params: [][]byte{nal(clip.NALSPS, 20), nal(clip.NALPPS, 4)}, Slices: [][]byte{nal(clip.NALIDR, 3000)}}
 		}
-		c.frames = append(c.frames, packetise(u))
+		c.Frames = append(c.Frames, clip.Packetise(u))
 	}
 	return c
 }
@@ -35,7 +39,7 @@ func tinyClip() *clip {
 func testConfig(url string) Config {
 	return Config{
 		WHIP: Endpoint{URL: url + "/whip/x?secret=1", Token: "key"}, WHEP: Endpoint{URL: url + "/whep/x", Token: "key"},
-		Viewers: 3, Ramp: 100, GOP: time.Second,
+		Viewers: 2, Ramp: 100, GOP: time.Second,
 		Duration: 600 * time.Millisecond, Warmup: 100 * time.Millisecond, Baseline: 10 * time.Millisecond,
 	}
 }
@@ -48,11 +52,11 @@ func TestRunAgainstAnSFU(t *testing.T) {
 	r, err := runClip(t.Context(), cfg, tinyClip(), &progress)
 	require.NoError(t, err)
 
-	assert.Equal(t, 3, r.Load.Joined, "failures %v", r.Failures)
+	require.Equal(t, 2, r.Load.Joined, "failures %v", r.Failures)
 	assert.Equal(t, server.URL+"/whip/x", r.Load.WHIP, "no query in the report")
 	assert.False(t, r.Load.Early)
 	assert.Zero(t, r.Load.Lost)
-	require.Len(t, r.Viewers, 3)
+	require.Len(t, r.Viewers, 2)
 	for _, v := range r.Viewers {
 		assert.Positive(t, v.Video.Received)
 		assert.Positive(t, v.Audio.Received)
@@ -71,7 +75,7 @@ func TestRunAgainstAnSFU(t *testing.T) {
 	}
 	sfu.mu.Lock()
 	defer sfu.mu.Unlock()
-	assert.Equal(t, 4, sfu.removed, "every session ends with DELETE")
+	assert.Equal(t, 3, sfu.removed, "every session ends with DELETE")
 }
 
 func TestRunEndsEarly(t *testing.T) {
@@ -112,7 +116,7 @@ func TestRunFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := testConfig(server.URL)
-			cfg.Clip = []string{writeTinyFile(t)}
+			cfg.Clip = []string{tinyFile(t)}
 			c.change(&cfg)
 			_, err := Run(t.Context(), cfg, &lockedBuffer{})
 			assert.ErrorContains(t, err, c.want)
@@ -137,4 +141,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 		b.onWrite(b.buf.String())
 	}
 	return n, err
+}
+
+// tinyFile is a clip of one keyframe.
+func tinyFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tiny.h264")
+	stream := "\x00\x00\x01\x67\x01\x00\x00\x01\x68\x02\x00\x00\x01\x65\x88" + strings.Repeat("3", 2500)
+	require.NoError(t, os.WriteFile(file, []byte(stream), 0o600))
+	return file
 }

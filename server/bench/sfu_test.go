@@ -164,5 +164,5 @@ func (s *miniSFU) remove(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	_ = pc.Close()
+	_ = pc.GracefulClose()
 }

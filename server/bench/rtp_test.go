@@ -9,34 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func slice(kind byte, n int) []byte {
-	return append([]byte{kind | 3<<5, 0x80}, bytes.Repeat([]byte{0x77}, n-2)...)
-}
-
-func TestPacketiseSizes(t *testing.T) {
-	t.Parallel()
-	sets := [][]byte{slice(nalSPS, 24), slice(nalPPS, 5)}
-	for name, c := range map[string]struct {
-		unit accessUnit
-		want []int
-	}{
-		"small frame":    {accessUnit{slices: [][]byte{slice(nalSlice, 500)}}, []int{1 + 2 + 44 + 2 + 500}},
-		"P frame":        {accessUnit{slices: [][]byte{slice(nalSlice, 3000)}}, []int{1188, 1188, 1188, 629}},
-		"fits in one":    {accessUnit{slices: [][]byte{slice(nalSlice, 1188)}}, []int{1188, 1188}},
-		"keyframe":       {accessUnit{idr: true, params: sets, slices: [][]byte{slice(nalIDR, 2400)}}, []int{1188, 1188, 1188, 29}},
-		"two slices":     {accessUnit{slices: [][]byte{slice(nalSlice, 1500), slice(nalSlice, 1500)}}, []int{1188, 1188, 315, 1188, 315}},
-		"large settings": {accessUnit{idr: true, params: [][]byte{slice(nalSPS, 1170)}, slices: [][]byte{slice(nalIDR, 100)}}, []int{1188, 1170, 100}},
-	} {
-		f := packetise(c.unit)
-		var got []int
-		for _, p := range f.payloads {
-			got = append(got, len(p))
-		}
-		assert.Equal(t, c.want, got, name)
-		checkFrame(t, c.unit, f)
-	}
-}
-
 func TestReadRTP(t *testing.T) {
 	t.Parallel()
 	packet := rtp.Packet{Payload: []byte("abc"), Header: rtp.Header{
@@ -61,7 +33,7 @@ func TestReadRTP(t *testing.T) {
 }
 
 func FuzzReceiver(f *testing.F) {
-	for _, p := range tinyClip().frames[0].payloads {
+	for _, p := range tinyClip().Frames[0].Payloads {
 		b, err := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: ptVideo, Marker: true}, Payload: p}).Marshal()
 		require.NoError(f, err)
 		f.Add(b)

@@ -1,4 +1,4 @@
-package bench
+package clip
 
 import "encoding/binary"
 
@@ -12,23 +12,26 @@ const (
 	nalFUA   = 28
 )
 
-// frame is an access unit ready to be sent.
-type frame struct {
-	payloads [][]byte // one per RTP packet
-	digitsAt int      // where the stamp's digits are in payloads[0]
-	idr      bool
+// Frame is an access unit ready to be sent.
+type Frame struct {
+	Payloads [][]byte // one per RTP packet
+	IDR      bool     // can be decoded without earlier ones
+	digitsAt int      // where the stamp's digits are in Payloads[0]
 }
 
-// packetise cuts an access unit into payloads as an encoder does: all of the
+// Stamp writes s over the frame's earlier stamp.
+func (f *Frame) Stamp(s Stamp) { s.put(f.Payloads[0][f.digitsAt:]) }
+
+// Packetise cuts an access unit into payloads as an encoder does: all of the
 // same size but the last. The stamp's NAL is padded to fill the first packet,
 // because a short one in front would make the frame look unlike a real one
 // to a server that sends equal packets together.
-func packetise(u accessUnit) frame {
-	f := frame{idr: u.idr}
-	head := append([][]byte(nil), u.params...)
+func Packetise(u AccessUnit) Frame {
+	f := Frame{IDR: u.IDR}
+	head := append([][]byte(nil), u.Params...)
 	small, _ := stampNAL(0)
-	if len(u.slices) == 1 && stapSize(head)+2+len(small)+2+len(u.slices[0]) <= maxPayload {
-		f.digitsAt = f.appendHead(append(head, nil), len(small), u.slices[0])
+	if len(u.Slices) == 1 && stapSize(head)+2+len(small)+2+len(u.Slices[0]) <= maxPayload {
+		f.digitsAt = f.appendHead(append(head, nil), len(small), u.Slices[0])
 		return f
 	}
 	if room := maxPayload - stapSize(head) - 2; len(head) > 0 && room >= len(small) {
@@ -36,20 +39,20 @@ func packetise(u accessUnit) frame {
 	} else {
 		var nal []byte
 		nal, f.digitsAt = stampNAL(maxPayload)
-		f.payloads = append(f.payloads, nal)
+		f.Payloads = append(f.Payloads, nal)
 		for _, p := range head {
-			f.payloads = append(f.payloads, fragment(p)...)
+			f.Payloads = append(f.Payloads, fragment(p)...)
 		}
 	}
-	for _, s := range u.slices {
-		f.payloads = append(f.payloads, fragment(s)...)
+	for _, s := range u.Slices {
+		f.Payloads = append(f.Payloads, fragment(s)...)
 	}
 	return f
 }
 
 // appendHead adds one STAP-A packet of the parameter sets, the stamp and
 // maybe a slice. The nil entry in nals is the stamp's place.
-func (f *frame) appendHead(nals [][]byte, stampSize int, slice []byte) (digitsAt int) {
+func (f *Frame) appendHead(nals [][]byte, stampSize int, slice []byte) (digitsAt int) {
 	if slice != nil {
 		nals = append(nals, slice)
 	}
@@ -63,7 +66,7 @@ func (f *frame) appendHead(nals [][]byte, stampSize int, slice []byte) (digitsAt
 		packet = binary.BigEndian.AppendUint16(packet, uint16(len(nal)))
 		packet = append(packet, nal...)
 	}
-	f.payloads = append(f.payloads, packet)
+	f.Payloads = append(f.Payloads, packet)
 	return digitsAt
 }
 
@@ -97,10 +100,10 @@ func fragment(nal []byte) [][]byte {
 	return out
 }
 
-// eachNAL calls fn for every NAL that begins in an H.264 payload, with the
+// EachNAL calls fn for every NAL that begins in an H.264 payload, with the
 // NAL's type and what follows its header byte; of a fragmented NAL that is
 // the first fragment's part.
-func eachNAL(payload []byte, fn func(kind byte, body []byte)) {
+func EachNAL(payload []byte, fn func(kind byte, body []byte)) {
 	if len(payload) < 2 {
 		return
 	}
@@ -121,48 +124,4 @@ func eachNAL(payload []byte, fn func(kind byte, body []byte)) {
 	default:
 		fn(kind, payload[1:])
 	}
-}
-
-// rtpHeader is the part of an RTP header that is never encrypted and that a
-// viewer looks at for every packet (RFC 3550 5.1).
-type rtpHeader struct {
-	ts, ssrc uint32
-	seq      uint16
-	pt       uint8
-	marker   bool
-}
-
-// readRTP reads the header of an RTP packet; ok is false for RTCP (RFC 5761
-// section 4) and everything that is not RTP.
-func readRTP(b []byte) (h rtpHeader, ok bool) {
-	if len(b) < 12 || b[0]>>6 != 2 || b[1] >= 192 && b[1] <= 223 {
-		return h, false
-	}
-	return rtpHeader{
-		pt:     b[1] & 0x7f,
-		marker: b[1]&0x80 != 0,
-		seq:    binary.BigEndian.Uint16(b[2:]),
-		ts:     binary.BigEndian.Uint32(b[4:]),
-		ssrc:   binary.BigEndian.Uint32(b[8:]),
-	}, true
-}
-
-// rtpPayload returns what follows the header, its CSRCs and extensions, of a
-// decrypted packet, without padding; nil if the packet is malformed.
-func rtpPayload(b []byte) []byte {
-	at := 12 + 4*int(b[0]&0x0f)
-	if b[0]&0x10 != 0 {
-		if len(b) < at+4 {
-			return nil
-		}
-		at += 4 + 4*int(binary.BigEndian.Uint16(b[at+2:]))
-	}
-	end := len(b)
-	if b[0]&0x20 != 0 {
-		end -= int(b[len(b)-1])
-	}
-	if at > end {
-		return nil
-	}
-	return b[at:end]
 }

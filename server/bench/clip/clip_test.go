@@ -1,4 +1,4 @@
-package bench
+package clip
 
 import (
 	"bytes"
@@ -33,22 +33,16 @@ func writeFile(t *testing.T, name string, content []byte) string {
 	return file
 }
 
-func writeTinyFile(t *testing.T) string {
-	t.Helper()
-	idr := append([]byte{nalIDR | 3<<5, 0x88}, bytes.Repeat([]byte{0x33}, 2500)...)
-	return writeFile(t, "tiny.h264", annexB([]byte{nalSPS, 1}, []byte{nalPPS, 2}, idr))
-}
-
 func TestReadClip(t *testing.T) {
 	t.Parallel()
-	p := []byte{nalSlice, 0x9a}
-	idr := []byte{nalIDR, 0x88}
+	p := []byte{NALSlice, 0x9a}
+	idr := []byte{NALIDR, 0x88}
 	for name, c := range map[string]struct {
 		content []byte
 		frames  int
 		err     string
 	}{
-		"starts inside a GOP": {annexB(p, p, []byte{nalSPS, 1}, []byte{nalPPS, 2}, idr, p), 2, ""},
+		"starts inside a GOP": {annexB(p, p, []byte{NALSPS, 1}, []byte{NALPPS, 2}, idr, p), 2, ""},
 		"no keyframe":         {annexB(p, p), 0, "has no keyframe"},
 		"no parameter sets":   {annexB(idr, p), 0, "has no SPS and PPS"},
 		"an mp4":              {[]byte("\x00\x00\x00\x18ftypmp42"), 0, "start codes"},
@@ -60,8 +54,8 @@ func TestReadClip(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err, name)
-		assert.Len(t, got.frames, c.frames, name)
-		assert.Len(t, got.opus, 1, "silence")
+		assert.Len(t, got.Frames, c.frames, name)
+		assert.Len(t, got.Opus, 1, "silence")
 	}
 	_, err := readClip(filepath.Join(t.TempDir(), "none.h264"), "")
 	assert.ErrorIs(t, err, os.ErrNotExist)
@@ -92,9 +86,9 @@ func TestOpusFrames(t *testing.T) {
 
 func TestNextKey(t *testing.T) {
 	t.Parallel()
-	c := &clip{frames: []frame{{}, {idr: true}, {}, {idr: true}, {}}}
+	c := &Clip{Frames: []Frame{{}, {IDR: true}, {}, {IDR: true}, {}}}
 	for at, want := range []int{1, 1, 3, 3, 1} {
-		assert.Equal(t, want, c.nextKey(at))
+		assert.Equal(t, want, c.NextKey(at))
 	}
 }
 
@@ -102,7 +96,7 @@ func TestMissingFFmpeg(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	_, err := openClip(t.Context(), &Config{GOP: 4 * time.Second})
+	_, err := Open(t.Context(), nil, 4*time.Second)
 	require.ErrorContains(t, err, "ffmpeg was not found")
 	assert.ErrorContains(t, err, "--clip FILE.h264")
 	assert.ErrorContains(t, err, "-g 120 ", "the command can be run by hand")

@@ -1,4 +1,4 @@
-package bench
+package clip
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 
 func TestStampRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, s := range []stamp{{1, 0}, {1_700_000_000_000_000_000, 0}, {math.MaxInt64, math.MaxUint32}, {0x0000_0100_0000_0001, 7}} {
+	for _, s := range []Stamp{{1, 0}, {1_700_000_000_000_000_000, 0}, {math.MaxInt64, math.MaxUint32}, {0x0000_0100_0000_0001, 7}} {
 		for size := range 1200 {
 			nal, at := stampNAL(size)
 			s.put(nal[at:])
-			got, ok := readStamp(nal[1:])
+			got, ok := ReadStamp(nal[1:])
 			require.True(t, ok, "size %d", size)
 			require.Equal(t, s, got)
 			require.NotContains(t, string(nal), "\x00\x00", "needs no emulation prevention")
@@ -28,7 +28,7 @@ func TestStampRoundTrip(t *testing.T) {
 
 func TestReadStamp(t *testing.T) {
 	t.Parallel()
-	want := stamp{sentNs: 12345, frame: 6}
+	want := Stamp{SentNs: 12345, Frame: 6}
 	nal, at := stampNAL(300)
 	want.put(nal[at:])
 	body := nal[1:]
@@ -51,7 +51,7 @@ func TestReadStamp(t *testing.T) {
 		"empty":            {nil, false},
 		"too long":         {make([]byte, seiLongestBytes+1), false},
 	} {
-		got, ok := readStamp(c.body)
+		got, ok := ReadStamp(c.body)
 		assert.Equal(t, c.ok, ok, name)
 		if c.ok {
 			assert.Equal(t, want, got, name)
@@ -64,13 +64,13 @@ func FuzzReadStamp(f *testing.F) {
 	f.Add(nal[1:])
 	f.Add([]byte{5, 255, 255})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, ok := readStamp(body)
+		got, ok := ReadStamp(body)
 		if !ok {
 			return
 		}
 		nal, at := stampNAL(0)
 		got.put(nal[at:])
-		again, ok := readStamp(nal[1:])
+		again, ok := ReadStamp(nal[1:])
 		require.True(t, ok)
 		require.Equal(t, got, again)
 	})

@@ -1,4 +1,4 @@
-package bench
+package clip
 
 import (
 	"bytes"
@@ -15,27 +15,27 @@ func TestAccessUnits(t *testing.T) {
 	p, p2 := []byte{0x61, 0x9a}, []byte{0x61, 0x3a}
 	for name, c := range map[string]struct {
 		nals [][]byte
-		want []accessUnit
+		want []AccessUnit
 	}{
 		"one slice each": {
 			[][]byte{{9, 0x10}, sps, pps, {6, 5, 1}, idr, {9, 0x30}, p, {12, 255}, p},
-			[]accessUnit{
-				{idr: true, params: [][]byte{sps, pps}, slices: [][]byte{idr}},
-				{slices: [][]byte{p}}, {slices: [][]byte{p}},
+			[]AccessUnit{
+				{IDR: true, Params: [][]byte{sps, pps}, Slices: [][]byte{idr}},
+				{Slices: [][]byte{p}}, {Slices: [][]byte{p}},
 			},
 		},
 		"several slices": {
 			[][]byte{sps, pps, idr, idr2, p, p2, p2},
-			[]accessUnit{
-				{idr: true, params: [][]byte{sps, pps}, slices: [][]byte{idr, idr2}},
-				{slices: [][]byte{p, p2, p2}},
+			[]AccessUnit{
+				{IDR: true, Params: [][]byte{sps, pps}, Slices: [][]byte{idr, idr2}},
+				{Slices: [][]byte{p, p2, p2}},
 			},
 		},
 		"sets only at the start": {
 			[][]byte{sps, pps, pps2, idr, idr},
-			[]accessUnit{
-				{idr: true, params: [][]byte{sps, pps, pps2}, slices: [][]byte{idr}},
-				{idr: true, params: [][]byte{sps, pps, pps2}, slices: [][]byte{idr}},
+			[]AccessUnit{
+				{IDR: true, Params: [][]byte{sps, pps, pps2}, Slices: [][]byte{idr}},
+				{IDR: true, Params: [][]byte{sps, pps, pps2}, Slices: [][]byte{idr}},
 			},
 		},
 		"nothing": {nil, nil},
@@ -73,25 +73,25 @@ func FuzzAccessUnits(f *testing.F) {
 			require.NotContains(t, string(nal), "\x00\x00\x01")
 		}
 		for _, u := range accessUnits(splitNALs(b)) {
-			require.NotEmpty(t, u.slices)
-			checkFrame(t, u, packetise(u))
+			require.NotEmpty(t, u.Slices)
+			checkFrame(t, u, Packetise(u))
 		}
 	})
 }
 
 // checkFrame puts a frame together again and compares it with its source.
-func checkFrame(t *testing.T, u accessUnit, f frame) {
+func checkFrame(t *testing.T, u AccessUnit, f Frame) {
 	t.Helper()
-	want := stamp{sentNs: 42, frame: 43}
-	want.put(f.payloads[0][f.digitsAt:])
+	want := Stamp{SentNs: 42, Frame: 43}
+	f.Stamp(want)
 	stamped := false
 	var got [][]byte
-	for _, p := range f.payloads {
+	for _, p := range f.Payloads {
 		require.LessOrEqual(t, len(p), maxPayload)
-		eachNAL(p, func(kind byte, body []byte) {
-			if kind == nalSEI && !stamped {
-				var s stamp
-				s, stamped = readStamp(body)
+		EachNAL(p, func(kind byte, body []byte) {
+			if kind == NALSEI && !stamped {
+				var s Stamp
+				s, stamped = ReadStamp(body)
 				require.Equal(t, want, s)
 			}
 		})
@@ -99,7 +99,7 @@ func checkFrame(t *testing.T, u accessUnit, f frame) {
 	}
 	require.True(t, stamped)
 	var all [][]byte
-	for _, nal := range append(append([][]byte(nil), u.params...), u.slices...) {
+	for _, nal := range append(append([][]byte(nil), u.Params...), u.Slices...) {
 		all = append(all, nal)
 	}
 	require.Equal(t, len(all), len(got))
@@ -123,7 +123,7 @@ func appendNALs(nals [][]byte, p []byte) [][]byte {
 	case nalSTAPA:
 		for b := p[1:]; len(b) > 2; {
 			n := int(b[0])<<8 | int(b[1])
-			if nal := b[2 : 2+n]; nal[0]&0x1f != nalSEI {
+			if nal := b[2 : 2+n]; nal[0]&0x1f != NALSEI {
 				nals = append(nals, nal)
 			}
 			b = b[2+n:]
@@ -134,7 +134,7 @@ func appendNALs(nals [][]byte, p []byte) [][]byte {
 		}
 		last := len(nals) - 1
 		nals[last] = append(nals[last], p[2:]...)
-	case nalSEI:
+	case NALSEI:
 	default:
 		nals = append(nals, p)
 	}

@@ -1,4 +1,4 @@
-package bench
+package clip
 
 import (
 	"bytes"
@@ -100,9 +100,9 @@ func isFile(path string) bool {
 // encodeArgs are the settings of a live encoder: constrained baseline, 2 Mbit/s
 // with a short buffer, no reordering, one slice per picture.
 func encodeArgs(in input, gop time.Duration, video, audio string) []string {
-	frames := strconv.Itoa(max(1, int(math.Round(gop.Seconds()*clipFPS))))
+	frames := strconv.Itoa(max(1, int(math.Round(gop.Seconds()*framesPerSecond))))
 	args := append([]string{"-hide_banner", "-loglevel", "error", "-nostdin", "-y"}, in.args...)
-	args = append(args, "-map", "0:v:0", "-t", in.seconds, "-r", strconv.Itoa(clipFPS), "-s", "1280x720",
+	args = append(args, "-map", "0:v:0", "-t", in.seconds, "-r", strconv.Itoa(framesPerSecond), "-s", "1280x720",
 		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-profile:v", "baseline", "-level", "3.1",
 		"-preset", "veryfast", "-bf", "0", "-b:v", "2M", "-minrate", "2M", "-maxrate", "2M", "-bufsize", "1M",
 		"-g", frames, "-keyint_min", frames,

@@ -1,15 +1,14 @@
-package bench
+package clip
 
 import "bytes"
 
-// NAL unit types (H.264 table 7-1) that matter here.
+// NAL unit types (H.264 table 7-1).
 const (
-	nalSlice  = 1
-	nalIDR    = 5
-	nalSPS    = 7
-	nalPPS    = 8
-	nalAUD    = 9
-	nalFiller = 12
+	NALSlice = 1
+	NALIDR   = 5
+	NALSEI   = 6
+	NALSPS   = 7
+	NALPPS   = 8
 )
 
 // splitNALs cuts an Annex B byte stream (H.264 annex B) into NAL units
@@ -33,37 +32,37 @@ func splitNALs(b []byte) [][]byte {
 	return nals
 }
 
-// accessUnit is what a decoder takes at once: the slices of one picture.
-type accessUnit struct {
-	params [][]byte // SPS and PPS before the slices
-	slices [][]byte
-	idr    bool
+// AccessUnit is what a decoder takes at once: the slices of one picture.
+type AccessUnit struct {
+	Params [][]byte // SPS and PPS before the slices
+	Slices [][]byte
+	IDR    bool // can be decoded without earlier ones
 }
 
 // accessUnits groups NAL units into pictures (H.264 7.4.1.2.3, as far as a
 // stream without redundant pictures or data partitions needs it). Parameter
 // sets are repeated before every IDR picture; SEI, delimiters and filler are
 // left out, because the publisher writes its own SEI.
-func accessUnits(nals [][]byte) []accessUnit {
-	var units []accessUnit
+func accessUnits(nals [][]byte) []AccessUnit {
+	var units []AccessUnit
 	var params, pending [][]byte
 	for _, nal := range nals {
 		switch nal[0] & 0x1f {
-		case nalSPS:
+		case NALSPS:
 			pending = append(pending[:0:0], nal)
-		case nalPPS:
+		case NALPPS:
 			pending = append(pending, nal)
-		case nalSlice, nalIDR:
+		case NALSlice, NALIDR:
 			if len(pending) > 0 {
 				params, pending = pending, nil
 			}
-			idr := nal[0]&0x1f == nalIDR
+			idr := nal[0]&0x1f == NALIDR
 			if len(units) == 0 || firstSlice(nal) {
-				units = append(units, accessUnit{idr: idr})
+				units = append(units, AccessUnit{IDR: idr})
 			}
 			u := &units[len(units)-1]
-			if u.slices = append(u.slices, nal); idr {
-				u.params = params
+			if u.Slices = append(u.Slices, nal); idr {
+				u.Params = params
 			}
 		}
 	}

@@ -1,16 +1,16 @@
-package bench
+package clip
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 )
 
-// A stamp travels in a user_data_unregistered SEI message (H.264 D.1.7): the
+// A Stamp travels in a user_data_unregistered SEI message (H.264 D.1.7): the
 // UUID below, then 24 hexadecimal digits. Digits instead of binary numbers
 // keep zero bytes away, so no emulation prevention (7.4.1) can move them and
 // the sender may patch them in place.
 const (
-	nalSEI          = 6
 	seiUserData     = 5
 	stampUUID       = "\x6b\x1d\xc9\x0e\x72\xa4\x4c\x8f\x9b\x35\xe1\x57\x2f\xd8\x86\xc3"
 	stampDigits     = 24
@@ -20,21 +20,17 @@ const (
 	seiLongestBytes = 1 << 16
 )
 
-// stamp says when a frame was sent.
-type stamp struct {
-	sentNs int64  // Unix time in ns
-	frame  uint32 // number of the frame since the publisher began
+// Stamp says when a frame was sent.
+type Stamp struct {
+	SentNs int64  // Unix time in ns
+	Frame  uint32 // number of the frame since the publisher began
 }
 
 // put writes the digits of s over dst, which must hold stampDigits bytes.
-func (s stamp) put(dst []byte) {
+func (s Stamp) put(dst []byte) {
 	var raw [12]byte
-	for i := range 8 {
-		raw[i] = byte(uint64(s.sentNs) >> (56 - 8*i))
-	}
-	for i := range 4 {
-		raw[8+i] = byte(s.frame >> (24 - 8*i))
-	}
+	binary.BigEndian.PutUint64(raw[:], uint64(s.SentNs))
+	binary.BigEndian.PutUint32(raw[8:], s.Frame)
 	hex.Encode(dst[:stampDigits], raw[:])
 }
 
@@ -51,7 +47,7 @@ func stampNAL(size int) (nal []byte, digitsAt int) {
 		}
 	}
 	payload := stampPayload + pad
-	nal = append(nal, nalSEI, seiUserData)
+	nal = append(nal, NALSEI, seiUserData)
 	for n := payload; ; n -= 255 {
 		if n < 255 {
 			nal = append(nal, byte(n))
@@ -66,12 +62,12 @@ func stampNAL(size int) (nal []byte, digitsAt int) {
 	return append(nal, rbspStop), digitsAt
 }
 
-// readStamp looks for a stamp in the body of an SEI NAL, which is what
+// ReadStamp looks for a stamp in the body of an SEI NAL, which is what
 // follows the NAL's header byte. The body may end early, as in the first
 // fragment of a NAL that a server has cut up.
-func readStamp(body []byte) (stamp, bool) {
+func ReadStamp(body []byte) (Stamp, bool) {
 	if len(body) > seiLongestBytes {
-		return stamp{}, false
+		return Stamp{}, false
 	}
 	if bytes.Contains(body, []byte{0, 0, 3}) {
 		body = unescape(body)
@@ -89,7 +85,7 @@ func readStamp(body []byte) (stamp, bool) {
 		}
 		body = rest[size:]
 	}
-	return stamp{}, false
+	return Stamp{}, false
 }
 
 // seiNumber reads a type or a size: 255 for each byte 0xFF, plus the last.
@@ -104,22 +100,18 @@ func seiNumber(b []byte) (int, []byte) {
 	return n, nil
 }
 
-func digits(payload []byte) (stamp, bool) {
+func digits(payload []byte) (Stamp, bool) {
 	if len(payload) < stampPayload || string(payload[:len(stampUUID)]) != stampUUID {
-		return stamp{}, false
+		return Stamp{}, false
 	}
 	var raw [12]byte
 	if _, err := hex.Decode(raw[:], payload[len(stampUUID):stampPayload]); err != nil {
-		return stamp{}, false
+		return Stamp{}, false
 	}
-	var s stamp
-	for _, c := range raw[:8] {
-		s.sentNs = s.sentNs<<8 | int64(c)
-	}
-	for _, c := range raw[8:] {
-		s.frame = s.frame<<8 | uint32(c)
-	}
-	return s, true
+	return Stamp{
+		SentNs: int64(binary.BigEndian.Uint64(raw[:])),
+		Frame:  binary.BigEndian.Uint32(raw[8:]),
+	}, true
 }
 
 // unescape removes the emulation prevention bytes (H.264 7.4.1).
