@@ -16,7 +16,7 @@ type runningPart struct {
 	part
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // valid once done is closed
+	err    error // of one that was stopped; valid once done is closed
 }
 
 // start runs every part. Each has a context of its own that ctx does not end:
@@ -29,9 +29,14 @@ func start(ctx context.Context, parts []part) *running {
 		r.parts = append(r.parts, rp)
 		go func() {
 			defer close(rp.done)
-			rp.err = rp.Run(own)
-			if own.Err() == nil {
-				r.failed <- fmt.Errorf("%s ended: %w", rp.name, rp.err)
+			err := rp.Run(own)
+			switch {
+			case own.Err() != nil:
+				rp.err = err
+			case err == nil:
+				r.failed <- fmt.Errorf("%w: %s", ErrEnded, rp.name)
+			default:
+				r.failed <- fmt.Errorf("%w: %s: %w", ErrEnded, rp.name, err)
 			}
 		}()
 	}

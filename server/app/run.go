@@ -12,8 +12,11 @@ import (
 // shutdownTime is how long everything together may take to end.
 const shutdownTime = 10 * time.Second
 
-// ErrShutdown is returned by Run when something did not end in time.
-var ErrShutdown = errors.New("the server did not stop in time")
+// Errors of Run.
+var (
+	ErrShutdown = errors.New("the server did not stop in time")
+	ErrEnded    = errors.New("a part of the server ended by itself")
+)
 
 // Runner is one part of the server with a life of its own: Run blocks until
 // ctx ends and everything that it started has ended.

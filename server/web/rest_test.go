@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -62,6 +63,10 @@ func TestSetUpSignInSignOut(t *testing.T) {
 
 func TestWrongSignInsLookAlikeAndAreThrottled(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testWrongSignIns)
+}
+
+func testWrongSignIns(t *testing.T) {
 	f := newFixture(t)
 	f.signedIn(t)
 	wrong := func(user string) request {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
@@ -93,8 +94,13 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// In a bubble time stands still, however slow the machine is.
 func TestFloods(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testFloods)
+}
+
+func testFloods(t *testing.T) {
 	served := 0
 	f := newFixture(t, func(c *Config) {
 		c.WHIP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ })

@@ -188,12 +188,11 @@ func TestHandshakes(t *testing.T) {
 
 func TestRefusedHellos(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, func(s *Server) { s.times.hello = 100 * time.Millisecond })
+	d := newDoor(t)
 	for name, c := range map[string]struct {
 		hello, answer string
 		code          int
 	}{
-		"none":          {"", "", 1008},
 		"not first":     {`{"type":"ping"}`, "bad_request", 1008},
 		"channel first": {`{"ch":"echo"}`, "bad_request", 1008},
 		"version":       {`{"type":"hello","version":2}`, "version 1", 1008},
@@ -205,14 +204,25 @@ func TestRefusedHellos(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn := d.dial(t, nil)
-			if c.hello != "" {
-				send(t, conn, c.hello)
-			}
+			send(t, conn, c.hello)
 			if c.answer != "" {
 				require.Contains(t, receive(t, conn), c.answer)
 			}
 			closedWith(t, conn, c.code)
 		})
+	}
+	t.Cleanup(func() { require.Empty(t, d.peers, "no channel was opened") })
+}
+
+func TestNoHello(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, func(s *Server) { s.times.hello = 100 * time.Millisecond })
+	var idle []*websocket.Conn
+	for range 20 {
+		idle = append(idle, d.dial(t, nil))
+	}
+	for _, conn := range idle {
+		closedWith(t, conn, websocket.ClosePolicyViolation)
 	}
 	require.Empty(t, d.peers, "no channel was opened")
 }
@@ -304,21 +314,17 @@ func TestClientThatDoesNotRead(t *testing.T) {
 
 func TestClientThatFallsSilent(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, func(s *Server) { s.times.ping, s.times.silence = 20*time.Millisecond, 100*time.Millisecond })
-	silent := d.greeted(t)
+	d := newDoor(t, func(s *Server) { s.times.ping, s.times.silence = 50*time.Millisecond, time.Second })
+	alive, silent := d.greeted(t), d.greeted(t)
+	answers := make(chan string, 1)
+	go func() { // reading is what answers pings
+		_, msg, _ := alive.ReadMessage()
+		answers <- string(msg)
+	}()
 	silent.SetPingHandler(func(string) error { return nil })
 	closedWith(t, silent, websocket.ClosePolicyViolation)
-
-	alive := d.greeted(t)
-	pings := 0
-	answer := alive.PingHandler()
-	alive.SetPingHandler(func(s string) error {
-		if pings++; pings == 10 { // twice the silence that is allowed
-			send(t, alive, `{"type":"ping"}`)
-		}
-		return answer(s)
-	})
-	require.Contains(t, receive(t, alive), "pong")
+	send(t, alive, `{"type":"ping"}`)
+	require.Contains(t, <-answers, "pong", "who answers pings stays")
 }
 
 func TestStopTellsEverybody(t *testing.T) {
