@@ -1,0 +1,72 @@
+import { type BrowserContext, expect, type Page, test as base } from '@playwright/test';
+import { type Evaluator, heard, moved, picture, spy } from './probe';
+import { type Options, Server } from './server';
+
+interface Fixtures {
+  /** Settings of this test's server. */
+  settings: Options;
+  server: Server;
+  /** Opens a page in a context of its own, as another person would. */
+  person: (o?: { devices?: boolean }) => Promise<Page>;
+}
+
+export const test = base.extend<Fixtures>({
+  settings: [{ open: true }, { option: true }],
+  server: async ({ settings }, use, info) => {
+    const server = await Server.start(settings);
+    await use(server);
+    if (info.status !== info.expectedStatus) await info.attach('server.log', { body: server.log });
+    await server.stop();
+  },
+  person: async ({ browser, server, viewport }, use) => {
+    const contexts: BrowserContext[] = [];
+    await use(async ({ devices = false } = {}) => {
+      const context = await browser.newContext({
+        baseURL: server.url,
+        viewport,
+        permissions: devices ? ['camera', 'microphone'] : [],
+      });
+      contexts.push(context);
+      await context.addInitScript(spy);
+      return context.newPage();
+    });
+    for (const c of contexts) await c.close();
+  },
+});
+
+export { expect };
+
+/** Goes live from the studio and returns when the server has the stream. */
+export async function goLive(page: Page, stream: string, o: { key?: string; codec?: string; quality?: string } = {}): Promise<void> {
+  await page.goto('/studio');
+  await expect(page.locator('[data-phase="ready"]')).toBeVisible();
+  await page.getByLabel('Stream name').fill(stream);
+  await page.getByRole('radio', { name: o.quality ?? '360p' }).check();
+  if (o.key) await page.getByLabel('Stream key').fill(o.key);
+  if (o.codec) {
+    await page.getByText('Advanced').click();
+    await page.getByLabel('Video codec').selectOption(o.codec);
+  }
+  await page.getByRole('button', { name: 'Go live' }).click();
+}
+
+/** The studio says that it is on air. */
+export async function onAir(page: Page): Promise<void> {
+  await expect(page.locator('.studio[data-phase="live"]')).toBeVisible();
+}
+
+/** Waits until frames are decoded, the picture moves and sound is heard. */
+export async function plays(page: Evaluator, o: { sound?: boolean } = {}): Promise<void> {
+  const before = await heard(page);
+  const still = await picture(page);
+  await expect.poll(async () => (await heard(page)).frames, { message: 'frames are decoded' }).toBeGreaterThan(before.frames + 10);
+  await expect.poll(async () => moved(still, await picture(page)), { message: 'the picture moves' }).toBe(true);
+  if (o.sound !== false) {
+    // Browsers start without sound until a person asks for it.
+    await page.evaluate(() => {
+      const ask = [...document.querySelectorAll('button')].find((b) => b.textContent?.includes('Turn sound on'));
+      ask?.click();
+    });
+    await expect.poll(async () => (await heard(page)).energy, { message: 'sound is heard' }).toBeGreaterThan(before.energy);
+  }
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from '@playwright/test';
+import { chromium } from './lib/chromium';
+
+export default defineConfig({
+  testDir: 'tests',
+  outputDir: 'results',
+  workers: 1, // two cores: a publisher and a viewer encode and decode for real
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  forbidOnly: true,
+  use: { launchOptions: chromium(), viewport: { width: 1280, height: 800 }, screenshot: 'only-on-failure', actionTimeout: 20_000 },
+});

@@ -1,0 +1,87 @@
+import { chromium as playwright, type Browser, type Page } from '@playwright/test';
+import { chromium } from '../lib/chromium';
+import { Lab, missing } from '../lib/lab';
+import { heard, path, spy } from '../lib/probe';
+import { expect, goLive, onAir, plays, test } from '../lib/test';
+
+const why = missing();
+test.skip(why !== '', why);
+
+test.use({ settings: { open: true, listen: '10.77.0.1:0' } });
+
+/** A Chromium on the other host of a lab. */
+async function far(lab: Lab, url: string, devices = false): Promise<{ browser: Browser; page: Page }> {
+  const insecure = `--unsafely-treat-insecure-origin-as-secure=${url}`;
+  const o = chromium(insecure);
+  const browser = await playwright.launch({ ...o, executablePath: lab.wrap(o.executablePath ?? '') });
+  const context = await browser.newContext({ baseURL: url, permissions: devices ? ['camera', 'microphone'] : [] });
+  await context.addInitScript(spy);
+  return { browser, page: await context.newPage() };
+}
+
+test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ server }) => {
+  const lab = new Lab();
+  const studio = await far(lab, server.url, true);
+  const viewer = await far(lab, server.url);
+  try {
+    lab.blockUDP();
+    await goLive(studio.page, 'harbour');
+    await onAir(studio.page);
+    await viewer.page.goto('/watch/harbour');
+    await plays(viewer.page);
+    expect(await path(viewer.page)).toBe('relay/tcp');
+    expect(await path(studio.page)).toBe('relay/tcp');
+    await expect(viewer.page.getByRole('region', { name: 'Video player' })).toHaveAttribute('data-path', 'tcp');
+  } finally {
+    await studio.browser.close();
+    await viewer.browser.close();
+    lab.close();
+  }
+});
+
+test('with UDP open, the pair is UDP', async ({ server }) => {
+  const lab = new Lab();
+  const studio = await far(lab, server.url, true);
+  const viewer = await far(lab, server.url);
+  try {
+    await goLive(studio.page, 'harbour');
+    await onAir(studio.page);
+    await viewer.page.goto('/watch/harbour');
+    await plays(viewer.page);
+    expect(await path(viewer.page)).toBe('direct/udp');
+    expect(await path(studio.page)).toBe('direct/udp');
+  } finally {
+    await studio.browser.close();
+    await viewer.browser.close();
+    lab.close();
+  }
+});
+
+test('a viewer who is offline for 5 s comes back', async ({ server }) => {
+  const lab = new Lab();
+  const near = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${server.url}`));
+  const context = await near.newContext({ baseURL: server.url, permissions: ['camera', 'microphone'] });
+  const studio = await context.newPage();
+  const viewer = await far(lab, server.url);
+  try {
+    await goLive(studio, 'harbour');
+    await onAir(studio);
+    await viewer.page.goto('/watch/harbour');
+    await plays(viewer.page);
+    const origin = await viewer.page.evaluate(() => performance.timeOrigin);
+    lab.cut(true);
+    const player = viewer.page.getByRole('region', { name: 'Video player' });
+    await expect(player).toHaveAttribute('data-phase', 'reconnecting');
+    const before = (await heard(viewer.page)).frames;
+    await viewer.page.waitForTimeout(5000); // the outage itself
+    lab.cut(false);
+    await expect(player).toHaveAttribute('data-phase', 'live');
+    await plays(viewer.page);
+    expect((await heard(viewer.page)).frames).toBeGreaterThan(before);
+    expect(await viewer.page.evaluate(() => performance.timeOrigin)).toBe(origin);
+  } finally {
+    await viewer.browser.close();
+    await near.close();
+    lab.close();
+  }
+});
