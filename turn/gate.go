@@ -46,15 +46,41 @@ func (g *gate) admit(b []byte) []byte {
 	}
 	switch {
 	case m.Type == stun.NewType(stun.MethodSend, stun.ClassIndication):
-		if _, ok := g.server.allocations.owner(g.client); !ok {
-			return nil
-		}
-		return b
+		return g.send(m)
 	case m.Type.Class == stun.ClassRequest:
 		return g.request(m)
 	}
 	g.server.count.malformed.Inc()
 	return nil
+}
+
+// send looks at a Send indication, which nobody signs: the library would fall
+// over a peer address that is too short (CVE-2026-54909), whoever sent it.
+func (g *gate) send(m *stun.Message) []byte {
+	if _, ok := g.server.allocations.owner(g.client); !ok {
+		return nil
+	}
+	to, err := peerOf(m)
+	if err != nil {
+		g.server.count.malformed.Inc()
+		return nil
+	}
+	if !g.allowed(to, true) {
+		g.server.count.foreign.Inc()
+		return nil
+	}
+	return m.Raw
+}
+
+// peerOf returns the first XOR-PEER-ADDRESS of a message, as IPv4 where it is
+// IPv4 in IPv6.
+func peerOf(m *stun.Message) (netip.AddrPort, error) {
+	var x stun.XORMappedAddress
+	if err := x.GetFromAs(m, stun.AttrXORPeerAddress); err != nil {
+		return netip.AddrPort{}, err
+	}
+	wire, _ := netip.AddrFromSlice(x.IP)
+	return netip.AddrPortFrom(wire.Unmap(), uint16(x.Port)), nil
 }
 
 // request looks at a request. Clients we do not know may ask for a credential,
@@ -157,13 +183,11 @@ func (g *gate) family() byte {
 func (g *gate) judgePeers(m *stun.Message) stun.ErrorCode {
 	code, found := stun.ErrorCode(0), 0
 	err := m.ForEach(stun.AttrXORPeerAddress, func(m *stun.Message) error {
-		var x stun.XORMappedAddress
-		if err := x.GetFromAs(m, stun.AttrXORPeerAddress); err != nil {
+		peer, err := peerOf(m)
+		if err != nil {
 			return err
 		}
 		found++
-		wire, _ := netip.AddrFromSlice(x.IP)
-		peer := netip.AddrPortFrom(wire.Unmap(), uint16(x.Port))
 		if !g.allowed(peer, m.Type.Method == stun.MethodChannelBind) && code == 0 {
 			code = stun.CodeForbidden
 			if familyOf(peer.Addr()) != g.family() {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -150,18 +151,59 @@ func TestForeignPeers(t *testing.T) {
 		require.Equal(t, stun.CodeForbidden, code(t, r.signed(stun.MethodChannelBind, channel(0x4001), peer(near))), "our address, another port")
 		require.Equal(t, stun.CodeBadRequest, code(t, r.signed(stun.MethodCreatePermission)), "no peer")
 
-		// A permission has no port: with that for our own address, Send
-		// indications to its other ports pass the library, not the relay.
+		// A permission has no port: with that for our own address, the library
+		// would send to every port of it.
 		require.Zero(t, code(t, r.signed(stun.MethodCreatePermission, peer(h.addr))))
 		before := h.count.foreign.Value()
 		for _, to := range []netip.AddrPort{near, relayed, at("10.0.0.1")} {
 			r.write(stun.NewType(stun.MethodSend, stun.ClassIndication), peer(to), attr{stun.AttrData, []byte("\x80media")})
 		}
-		require.Eventually(t, func() bool { return h.count.foreign.Value() == before+2 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return h.count.foreign.Value() == before+3 }, patience, time.Millisecond)
 		require.NoError(t, victim.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
 		_, _, err = victim.ReadFrom(make([]byte, 100))
 		require.ErrorContains(t, err, "timeout")
 	})
+}
+
+// Addresses cut short must not take the server down (CVE-2026-54909), whoever
+// sends them: a Send indication is signed by nobody.
+func TestShortPeerAddresses(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, h *house, network string) {
+		r := h.guest(t, network)
+		r.allocate()
+		require.Zero(t, code(t, r.signed(stun.MethodCreatePermission, peer(h.addr))))
+		for size := range 8 {
+			short := attr{stun.AttrXORPeerAddress, []byte{0, 1, 0, 80, 1, 2, 3, 4}[:size]}
+			r.write(stun.NewType(stun.MethodSend, stun.ClassIndication), short, attr{stun.AttrData, []byte("\x80media")})
+			r.write(stun.NewType(stun.MethodSend, stun.ClassIndication), attr{stun.AttrData, []byte("\x80media")}, short)
+			for _, m := range []stun.Method{stun.MethodCreatePermission, stun.MethodChannelBind, stun.MethodRefresh, stun.MethodAllocate} {
+				r.signed(m, channel(0x4000), short, peer(h.addr))
+			}
+		}
+		require.Zero(t, code(t, r.signed(stun.MethodRefresh)))
+	})
+}
+
+// The relay itself reaches nothing but our peers, whatever came to it.
+func TestRelayChecksPeers(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	inner, addr, err := h.port.Allocate(0)
+	require.NoError(t, err)
+	defer func() { _ = inner.Close() }()
+	c := newRelayConn(h.Server, inner)
+	for _, to := range []string{"127.0.0.1:1", "127.0.0.2:" + strconv.Itoa(int(h.addr.Port())), addr.String(), "[::1]:80"} {
+		n, err := c.WriteTo([]byte("\x80media"), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+		require.NoError(t, err)
+		require.Equal(t, 6, n)
+	}
+	require.EqualValues(t, 4, h.count.foreign.Value())
+	require.False(t, h.permit(nil, net.IPv4(10, 0, 0, 1)))
+	require.False(t, h.permit(nil, net.IPv6loopback))
+	require.False(t, h.permit(nil, nil))
+	require.True(t, h.permit(nil, h.addr.Addr().AsSlice()))
+	require.True(t, h.permit(nil, net.IP(h.addr.Addr().AsSlice()).To16()))
 }
 
 // What follows MESSAGE-INTEGRITY is signed by nobody and is ignored.
