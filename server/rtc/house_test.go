@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -135,6 +136,9 @@ func newHouse(t *testing.T, open bool) *house {
 	}, patience, time.Millisecond)
 	return h
 }
+
+// addr parses an address.
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // key makes a stream key.
 func (h *house) key(stream string) string {
