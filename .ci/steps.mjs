@@ -1,6 +1,7 @@
 // The steps of `npm test`, in their order. A step is a command; `needs` names
 // steps without which it cannot pass, and `count` reads how many tests it ran.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const results = (name) => `bin/results/${name}.json`;
 
@@ -32,10 +33,11 @@ export const steps = [
     needs: ['install'],
     ...counted('vitest', (r) => ({ passed: r.numPassedTests, failed: r.numFailedTests })),
   },
+  { name: 'e2e-check', run: ['npm', 'run', 'check', '--workspace', 'e2e'], needs: ['install'] },
   {
     name: 'e2e',
     run: ['npm', 'test', '--workspace', 'e2e', '--', '--reporter=list,json'],
-    env: { PLAYWRIGHT_JSON_OUTPUT_NAME: `../${results('e2e')}` },
+    env: { PLAYWRIGHT_JSON_OUTPUT_FILE: resolve(results('e2e')) },
     needs: ['tools', 'install', 'web', 'build'],
     ...counted('e2e', (r) => ({ passed: r.stats.expected + r.stats.flaky, failed: r.stats.unexpected })),
   },

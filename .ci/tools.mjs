@@ -9,6 +9,8 @@ const tools = [
   ['gcc', 'gcc libc6-dev', "Go's race detector"],
   ['chromium', 'chromium', 'browser tests'],
   ['firefox-esr', 'firefox-esr', 'browser tests'],
+  ['ip', 'iproute2', 'browser tests on a network of their own'],
+  ['iptables', 'iptables', 'browser tests that lose the network'],
   ['ffmpeg', 'ffmpeg', 'media for tests and measurements'],
   [
     'gst-launch-1.0',

@@ -57,7 +57,9 @@ var harmless = regexp.MustCompile(`^(errors\.New|fmt\.Errorf|regexp\.MustCompile
 
 // tables names the package variables that are constants in all but Go's eyes:
 // filled where they stand and never written.
-var tables = map[string]string{}
+var tables = map[string]string{
+	"server/rtc/egress/offer.go: staticPayloads": "payload types of RFC 3551",
+}
 
 // Package variables are state that two servers in one process would share.
 func TestNoPackageVariables(t *testing.T) {
