@@ -23,12 +23,12 @@ export function age(ms: number): string {
   return plural(Math.floor(h / 24), 'day');
 }
 
-/** A running clock: "42:17", with hours only when there are any, or always. */
-export function clock(ms: number, hours = false): string {
+/** A running clock: "42:17", with hours when there are any. */
+export function clock(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
   const tail = `${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
   const h = Math.floor(s / 3600);
-  return h > 0 || hours ? `${pad(h)}:${tail}` : tail;
+  return h > 0 ? `${pad(h)}:${tail}` : tail;
 }
 
 /** Seconds: "0.4 s", from ten on "38 s". */
