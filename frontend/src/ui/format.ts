@@ -31,9 +31,15 @@ export function clock(ms: number): string {
   return h > 0 ? `${pad(h)}:${tail}` : tail;
 }
 
-/** Seconds: "0.4 s", from ten on "38 s". */
+/** Seconds as a number that says something at every size: "0.02", "0.4", "38". */
+export function digits(s: number): string {
+  if (s >= 9.95) return String(Math.round(s));
+  return Math.max(0, s).toFixed(s < 0.095 ? 2 : 1);
+}
+
+/** "0.4 s" */
 export function seconds(s: number): string {
-  return `${s < 10 ? Math.max(0, s).toFixed(1) : Math.round(s)} s`;
+  return `${digits(s)} s`;
 }
 
 /** A rate in bit/s as value and unit: ["4.21", "Mb/s"], ["640", "kb/s"]. */

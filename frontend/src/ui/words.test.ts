@@ -74,7 +74,7 @@ it('writes numbers with their units', () => {
     ['52 s', '42 min', '1 h 08', '6 days', '1 day', '0 s'],
   );
   expect([clock(2_537_000), clock(3_600_000)]).toEqual(['42:17', '01:00:00']);
-  expect([seconds(0.42), seconds(38.4)]).toEqual(['0.4 s', '38 s']);
+  expect([seconds(0.021), seconds(0.42), seconds(9.96), seconds(38.4), seconds(-1)]).toEqual(['0.02 s', '0.4 s', '10 s', '38 s', '0.00 s']);
   expect([rate(4_210_000), rate(640_000)]).toEqual([['4.21', 'Mb/s'], ['640', 'kb/s']]);
   expect([decibel(-18.4), decibel(0)]).toEqual(['−18 dB', '0 dB']);
   expect([picture({ width: 1920, height: 1080, fps: 29.97 }), picture({ width: 0, height: 0, fps: 0 })]).toEqual(['1080p30', '']);

@@ -1,6 +1,6 @@
 /** What the player and the studio say. Words live here, so that they can be read and tested in one place. */
 import type { Path, PlayerState, Problem, StreamInfo } from '../media/types';
-import { age, count, seconds } from './format';
+import { age, count, digits, seconds } from './format';
 
 export interface Veil {
   /** How the picture behind looks: closed slats, the last frame dimmed, or blurred; null leaves it alone. */
@@ -62,7 +62,7 @@ function cannotPlay(problem: Problem | null): Veil {
 /** What is read out when the state changes; '' when nothing is worth it. */
 export function playerStatus(s: PlayerState): string {
   if (s.phase === 'live') {
-    const delay = s.delay === null ? '' : `. ${s.delay.toFixed(1)} seconds behind`;
+    const delay = s.delay === null ? '' : `. ${digits(s.delay)} seconds behind`;
     const path = s.path ? `, over ${pathName(s.path)}` : '';
     return `Live${delay}${path}.${s.autoplayBlocked ? ' Playing without sound.' : ''}`;
   }
