@@ -377,3 +377,33 @@ func (h *house) followed() int {
 	defer f.mu.Unlock()
 	return len(f.streams) + len(f.fresh)
 }
+
+// What is sent is what the golden files of the wire say, field by field.
+func TestChannelWritesTheGoldenMessages(t *testing.T) {
+	t.Parallel()
+	for pattern, make := range map[string]func() any{
+		"answer-*": func() any { return &answerMessage{} },
+		"ice":      func() any { return &iceMessage{} },
+		"stream-*": func() any { return &streamMessage{} },
+		"stopped*": func() any { return &stoppedMessage{} },
+		"error-*":  func() any { return &errorMessage{} },
+	} {
+		files, err := filepath.Glob("../web/testdata/wire/server/" + pattern + ".json")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			golden, err := os.ReadFile(file)
+			require.NoError(t, err)
+			if !bytes.Contains(golden, []byte(`"ch"`)) {
+				continue // not of this channel
+			}
+			m := make()
+			d := json.NewDecoder(bytes.NewReader(golden))
+			d.DisallowUnknownFields()
+			require.NoError(t, d.Decode(m), file)
+			written, err := json.Marshal(m)
+			require.NoError(t, err)
+			assert.JSONEq(t, string(golden), string(written), file)
+		}
+	}
+}

@@ -239,6 +239,7 @@ func TestWHIP_W10_ClientCloses(t *testing.T) {
 	s := newOpened(t)
 	accept(t, s.c.pc, s.sdp)
 	s.live("s", 2)
+	require.Eventually(t, func() bool { return s.c.pc.ConnectionState() == webrtc.PeerConnectionStateConnected }, patience, time.Millisecond)
 	require.NoError(t, s.c.pc.Close())
 	require.Eventually(t, func() bool {
 		res, _ := s.do(call{method: "GET", path: s.url})

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"crypto/rand"
 	"io"
 	"sync/atomic"
 	"time"
@@ -18,18 +19,15 @@ import (
 )
 
 const (
-	// iceDisconnected is after how long without a packet or check the
-	// publisher counts as lost.
-	iceDisconnected = 5 * time.Second
-	iceFailed       = 25 * time.Second // after that
-	maxDatagram     = 1600             // bytes
-	maxBuffered     = 1 << 20          // bytes of RTP that wait for our reader
+	silence     = 5 * time.Second // browsers check every 2.5 s even while they send nothing
+	maxDatagram = 1600            // bytes
+	maxBuffered = 1 << 20         // bytes of RTP that wait for our reader
 )
 
 // newConnection makes the PeerConnection of one publication: ICE-lite on our
 // port, answering, DTLS passive, with the offer's first codec of each kind.
 // crowded is called when the peer uses more than offer.MaxSSRCs SSRCs.
-func newConnection(o *offer.Offer, mux *iceMux, password string, crowded func()) (*webrtc.PeerConnection, error) {
+func (i *Ingest) newConnection(o *offer.Offer, mux *iceMux, crowded func()) (*webrtc.PeerConnection, error) {
 	media, err := mediaEngine(o)
 	if err != nil {
 		return nil, err
@@ -38,7 +36,7 @@ func newConnection(o *offer.Offer, mux *iceMux, password string, crowded func())
 	if err != nil {
 		return nil, err
 	}
-	settings, err := publisherSettings(mux, password)
+	settings, err := publisherSettings(mux, i.silence)
 	if err != nil {
 		return nil, err
 	}
@@ -63,15 +61,15 @@ func publisherInterceptors(m *webrtc.MediaEngine) (*interceptor.Registry, error)
 	return r, nil
 }
 
-func publisherSettings(mux *iceMux, password string) (webrtc.SettingEngine, error) {
+func publisherSettings(mux *iceMux, silence time.Duration) (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
 	s.SetLite(true)
 	s.SetICEUDPMux(mux)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	s.SetICECredentials(mux.ufrag, password)
-	s.SetICETimeouts(iceDisconnected, iceFailed, 0)
+	s.SetICECredentials(mux.ufrag, rand.Text())
+	s.SetICETimeouts(silence, silence, 0)
 	s.DisableActiveTCP(true)
 	s.SetReceiveMTU(maxDatagram)
 	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)

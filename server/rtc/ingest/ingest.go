@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
@@ -27,14 +28,15 @@ var (
 // Ingest answers publishers.
 type Ingest struct {
 	// set at construction
-	port  *port.Port
-	count *counters
+	port    *port.Port
+	count   *counters
+	silence time.Duration // without a packet or check a publisher is lost
 }
 
 // New returns an Ingest on a port. It has nothing to run: every publication
 // lives on its own.
 func New(p *port.Port, m *metric.Registry) *Ingest {
-	return &Ingest{port: p, count: newCounters(m)}
+	return &Ingest{port: p, count: newCounters(m), silence: silence}
 }
 
 // Answer makes a publication of an offer, and the whole SDP answer with all
@@ -53,7 +55,7 @@ func (i *Ingest) Answer(ctx context.Context, o *offer.Offer, log *slog.Logger) (
 	for _, s := range o.Sections {
 		p.tracks = append(p.tracks, newTrack(p, s))
 	}
-	p.pc, err = newConnection(o, mux, rand.Text(), func() { p.Close(ErrGarbage) })
+	p.pc, err = i.newConnection(o, mux, func() { p.Close(ErrGarbage) })
 	if err != nil {
 		_ = mux.Close()
 		return nil, "", fmt.Errorf("making a connection: %w", err)

@@ -30,6 +30,7 @@ type nacker struct {
 	rtt     time.Duration // smoothed; 0 before the first measurement
 	jitter  time.Duration // mean deviation of it
 	unsure  int           // returns since the last that measured something
+	least   time.Duration // of their times since the first request
 	gaveUp  bool
 }
 
@@ -82,18 +83,22 @@ func (n *nacker) found(seq int64, now time.Time, again bool) {
 
 // measured takes a packet's return as a measurement. After several requests
 // it is not known which was answered, so it counts for nothing (Karn's rule);
-// but when that is so time after time, requests are repeated too early.
+// but when that is so time after time, requests are repeated too early, and the
+// least of those times is taken.
 func (n *nacker) measured(m missing, now time.Time) {
 	sample := now.Sub(m.first)
 	if m.tries > 1 {
-		if n.unsure++; n.unsure < nackUnsure || sample < n.rtt {
+		if n.unsure == 0 || sample < n.least {
+			n.least = sample
+		}
+		if n.unsure++; n.unsure < nackUnsure || n.least < n.rtt {
 			return
 		}
-		n.rtt = 0
+		n.rtt, sample = 0, n.least
 	}
 	n.unsure = 0
 	if n.rtt == 0 {
-		n.rtt, n.jitter = sample, sample/4
+		n.rtt, n.jitter = sample, sample/8
 		return
 	}
 	n.jitter += ((sample - n.rtt).Abs() - n.jitter) / 4
