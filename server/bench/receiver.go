@@ -102,7 +102,7 @@ func (r *receiver) packet(b []byte, arrived int64) bool {
 		r.join.first = arrived
 	}
 	r.packets.total++
-	pass := r.frames.seen < learnFrames || h.seq&sampleMask == 0
+	pass := r.join.decodable == 0 || r.frames.seen < learnFrames || h.seq&sampleMask == 0
 	if h.pt == ptOpus {
 		r.audio.add(h, len(b))
 	} else if ext, fresh := r.video.add(h, len(b)); fresh {

@@ -24,8 +24,12 @@ type socket struct {
 	addr *net.UDPAddr // announced as the host candidate
 	tap  func(packet []byte, arrived int64) (pass bool)
 
+	// one value after pion has taken the first answer to a connectivity check
+	checked chan struct{}
+
 	// owned by the reader
-	oob []byte
+	oob      []byte
+	response bool // the packet given to pion last was such an answer
 
 	// atomic
 	drops atomic.Uint32 // packets lost because the socket's buffer was full
@@ -69,13 +73,23 @@ func newSocket(ip net.IP, tap func([]byte, int64) bool) (*socket, error) {
 		_ = stampArrivals(conn) // without it the time of the read counts
 	}
 	port := conn.LocalAddr().(*net.UDPAddr).Port
-	return &socket{conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}, tap: tap, oob: make([]byte, 128)}, nil
+	return &socket{
+		conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}, tap: tap,
+		checked: make(chan struct{}, 1), oob: make([]byte, 128),
+	}, nil
 }
 
 // ReadFromAddrPort returns the next packet for pion (ice.AddrPortReaderWriter).
 func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	if s.response { // pion reads again when it has dealt with the packet before
+		select {
+		case s.checked <- struct{}{}:
+		default:
+		}
+	}
 	for {
 		n, oobn, _, from, err := s.conn.ReadMsgUDPAddrPort(b, s.oob)
+		s.response = n > 1 && b[0] == 1 && b[1] == 1 // STUN binding success (RFC 8489)
 		if err != nil || s.tap == nil {
 			return n, from, err
 		}
