@@ -15,11 +15,14 @@ export function missing(): string {
 }
 
 /**
- * A second host: a network namespace joined to this one by a cable. The server listens on `server`; programs started
- * through `wrap` live on the other end, and their network can be cut or filtered while they run.
+ * A second host: a network namespace joined to this one by a cable. Programs started through `wrap` live there, and its
+ * network can be cut or filtered while they run.
  */
 export class Lab {
-  readonly server = '10.77.0.1';
+  /** The address of this end of the cable. */
+  readonly near = '10.77.0.1';
+  /** The address of the other host. */
+  readonly far = '10.77.0.2';
   readonly #ns = `hg${process.pid}`;
   readonly #dir = mkdtempSync(join(tmpdir(), 'heliograph-lab-'));
 
@@ -28,9 +31,9 @@ export class Lab {
     const made = sh(`
       ip netns add ${ns}
       ip link add ${near} type veth peer name ${far} netns ${ns}
-      ip addr add ${this.server}/24 dev ${near}
+      ip addr add ${this.near}/24 dev ${near}
       ip link set ${near} up
-      ip -n ${ns} addr add 10.77.0.2/24 dev ${far}
+      ip -n ${ns} addr add ${this.far}/24 dev ${far}
       ip -n ${ns} link set ${far} name eth0
       ip -n ${ns} link set eth0 up
       ip -n ${ns} link set lo up`);
@@ -55,9 +58,9 @@ export class Lab {
   }
 
   /** Blocks UDP, as many company networks do. */
-  blockUDP(): void {
-    this.#filter(true, 'INPUT -p udp -j DROP');
-    this.#filter(true, 'OUTPUT -p udp -j DROP');
+  blockUDP(on: boolean): void {
+    this.#filter(on, 'INPUT -p udp -j DROP');
+    this.#filter(on, 'OUTPUT -p udp -j DROP');
   }
 
   #filter(on: boolean, rule: string): void {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const binary = join(import.meta.dirname, '../../bin/heliograph');
+export const binary = join(import.meta.dirname, '../../bin/heliograph');
 
 export interface Options {
   /** Anyone may publish. */
@@ -12,6 +12,8 @@ export interface Options {
   /** Makes the user admin with this password instead of a set-up link. */
   password?: string;
   listen?: string;
+  /** Runs instead of the binary: a wrapper that starts it elsewhere. */
+  program?: string;
 }
 
 /** A server of its own: temporary data, a free port. */
@@ -34,7 +36,7 @@ export class Server {
     const data = mkdtempSync(join(tmpdir(), 'heliograph-'));
     const args = ['--listen', o.listen ?? '127.0.0.1:0', '--data', data, '--ready-json', ...(o.open ? ['--open'] : [])];
     const env = { ...process.env, ...(o.password ? { HELIOGRAPH_ADMIN_PASSWORD: o.password } : {}) };
-    const child = spawn(binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(o.program ?? binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
     const collect = (b: Buffer) => (log += b.toString());
     child.stderr.on('data', collect);

@@ -2,72 +2,82 @@ import { chromium as playwright } from '@playwright/test';
 import { chromium } from '../lib/chromium';
 import { firefox, pageOf } from '../lib/firefox';
 import { Lab, missing } from '../lib/lab';
-import { type Evaluator, heard } from '../lib/probe';
-import { expect, goLive, onAir, plays, test } from '../lib/test';
+import { type Evaluator, heard, spy } from '../lib/probe';
+import { binary, Server } from '../lib/server';
+import { expect, goLive, onAir, plays, test as base } from '../lib/test';
 
-// Firefox reaches a server on loopback only now and then; on an address of its own it does each time.
+// Firefox reaches a server on loopback only now and then; on a host of its own it does each time.
 const why = missing();
+
+const test = base.extend<{ there: Server }>({
+  there: async ({}, use) => {
+    const lab = new Lab();
+    const server = await Server.start({ open: true, listen: `${lab.far}:0`, program: lab.wrap(binary) });
+    await use(server);
+    await server.stop();
+    lab.close();
+  },
+});
 test.skip(why !== '', why);
 
-let lab: Lab;
-test.beforeAll(() => {
-  if (why === '') lab = new Lab();
-});
-test.afterAll(() => lab?.close());
+const program = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 
-test.use({ settings: { open: true, listen: '10.77.0.1:0' } });
+/** A Chromium that takes the other host for a safe origin. */
+async function chrome(url: string, devices: boolean) {
+  const browser = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`));
+  const context = await browser.newContext({ baseURL: url, permissions: devices ? ['camera', 'microphone'] : [] });
+  await context.addInitScript(spy);
+  return { browser, page: await context.newPage() };
+}
 
 for (const codec of ['VP8', 'VP9', 'AV1']) {
-  test(`${codec} from Chromium to Firefox`, async ({ server }) => {
-    const chrome = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${server.url}`));
-    const context = await chrome.newContext({ baseURL: server.url, permissions: ['camera', 'microphone'] });
-    const studio = await context.newPage();
-    await goLive(studio, 'harbour', { codec });
-    await onAir(studio);
-    const fox = await firefox(lab.wrap('/usr/bin/firefox-esr'));
+  test(`${codec} from Chromium to Firefox`, async ({ there }) => {
+    const studio = await chrome(there.url, true);
+    const fox = await firefox(program);
     try {
+      await goLive(studio.page, 'harbour', { codec });
+      await onAir(studio.page);
       const viewer = await pageOf(fox);
-      await viewer.goto(`${server.url}/watch/harbour`);
+      await viewer.goto(`${there.url}/watch/harbour`);
       await plays(viewer as unknown as Evaluator);
       expect((await heard(viewer as unknown as Evaluator)).codec).toBe(`video/${codec}`);
     } finally {
       await fox.close();
-      await chrome.close();
+      await studio.browser.close();
     }
   });
 }
 
-test('from Firefox to Chromium', async ({ server, person }) => {
-  const fox = await firefox(lab.wrap('/usr/bin/firefox-esr'));
+test('from Firefox to Chromium', async ({ there }) => {
+  const viewer = await chrome(there.url, false);
+  const fox = await firefox(program);
   try {
     const studio = await pageOf(fox);
-    await studio.goto(`${server.url}/studio`);
+    await studio.goto(`${there.url}/studio`);
     await studio.waitForSelector('[data-phase="ready"]');
     await studio.locator('::-p-aria([name="Go live"][role="button"])').click();
     await studio.waitForSelector('.studio[data-phase="live"]');
-    const viewer = await person();
-    await viewer.goto('/');
-    await viewer.locator('a[href^="/watch/"]').first().click();
-    await plays(viewer);
+    await viewer.page.goto('/');
+    await viewer.page.locator('a[href^="/watch/"]').first().click();
+    await plays(viewer.page);
   } finally {
     await fox.close();
+    await viewer.browser.close();
   }
 });
 
-test('H.264 in a Firefox without it is told', async ({ server }) => {
-  const chrome = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${server.url}`));
-  const context = await chrome.newContext({ baseURL: server.url, permissions: ['camera', 'microphone'] });
-  const studio = await context.newPage();
-  await goLive(studio, 'harbour', { codec: 'H264' });
-  await onAir(studio);
-  const fox = await firefox(lab.wrap('/usr/bin/firefox-esr'));
+test('H.264 in a Firefox without it is told', async ({ there }) => {
+  const studio = await chrome(there.url, true);
+  const fox = await firefox(program);
   try {
+    await goLive(studio.page, 'harbour', { codec: 'H264' });
+    await onAir(studio.page);
     const viewer = await pageOf(fox);
-    await viewer.goto(`${server.url}/watch/harbour`);
+    await viewer.goto(`${there.url}/watch/harbour`);
     await viewer.waitForSelector('::-p-text(This browser cannot play it)');
     await viewer.waitForSelector('::-p-text(H.264)');
   } finally {
     await fox.close();
-    await chrome.close();
+    await studio.browser.close();
   }
 });

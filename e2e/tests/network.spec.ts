@@ -7,10 +7,16 @@ import { expect, goLive, onAir, plays, test } from '../lib/test';
 const why = missing();
 test.skip(why !== '', why);
 
+let lab: Lab;
+test.beforeAll(() => {
+  if (why === '') lab = new Lab();
+});
+test.afterAll(() => lab?.close());
+
 test.use({ settings: { open: true, listen: '10.77.0.1:0' } });
 
 /** A Chromium on the other host of a lab. */
-async function far(lab: Lab, url: string, devices = false): Promise<{ browser: Browser; page: Page }> {
+async function far(url: string, devices = false): Promise<{ browser: Browser; page: Page }> {
   const insecure = `--unsafely-treat-insecure-origin-as-secure=${url}`;
   const o = chromium(insecure);
   const browser = await playwright.launch({ ...o, executablePath: lab.wrap(o.executablePath ?? '') });
@@ -20,11 +26,10 @@ async function far(lab: Lab, url: string, devices = false): Promise<{ browser: B
 }
 
 test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ server }) => {
-  const lab = new Lab();
-  const studio = await far(lab, server.url, true);
-  const viewer = await far(lab, server.url);
+  const studio = await far(server.url, true);
+  const viewer = await far(server.url);
   try {
-    lab.blockUDP();
+    lab.blockUDP(true);
     await goLive(studio.page, 'harbour');
     await onAir(studio.page);
     await viewer.page.goto('/watch/harbour');
@@ -33,16 +38,15 @@ test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ ser
     expect(await path(studio.page)).toBe('relay/tcp');
     await expect(viewer.page.getByRole('region', { name: 'Video player' })).toHaveAttribute('data-path', 'tcp');
   } finally {
+    lab.blockUDP(false);
     await studio.browser.close();
     await viewer.browser.close();
-    lab.close();
   }
 });
 
 test('with UDP open, the pair is UDP', async ({ server }) => {
-  const lab = new Lab();
-  const studio = await far(lab, server.url, true);
-  const viewer = await far(lab, server.url);
+  const studio = await far(server.url, true);
+  const viewer = await far(server.url);
   try {
     await goLive(studio.page, 'harbour');
     await onAir(studio.page);
@@ -53,16 +57,14 @@ test('with UDP open, the pair is UDP', async ({ server }) => {
   } finally {
     await studio.browser.close();
     await viewer.browser.close();
-    lab.close();
   }
 });
 
 test('a viewer who is offline for 5 s comes back', async ({ server }) => {
-  const lab = new Lab();
   const near = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${server.url}`));
   const context = await near.newContext({ baseURL: server.url, permissions: ['camera', 'microphone'] });
   const studio = await context.newPage();
-  const viewer = await far(lab, server.url);
+  const viewer = await far(server.url);
   try {
     await goLive(studio, 'harbour');
     await onAir(studio);
@@ -82,6 +84,5 @@ test('a viewer who is offline for 5 s comes back', async ({ server }) => {
   } finally {
     await viewer.browser.close();
     await near.close();
-    lab.close();
   }
 });

@@ -30,9 +30,14 @@ type Track struct {
 	clock    clock
 	keyframe keyframeRequests
 
+	// guards itself
+	frames framePlane
+
 	// atomic
 	codec atomic.Pointer[media.Codec]
 	sinks atomic.Pointer[[]*attachment]
+
+	framed atomic.Bool // the source writes frames
 }
 
 type attachment struct{ sink PacketSink }
@@ -43,6 +48,10 @@ type Input struct {
 	// set at construction
 	track     *Track
 	publisher *publisherClock // shared by the publication's inputs
+
+	// owned by the caller of WriteFrame
+	packetizer *media.Packetizer
+	seq        uint16
 }
 
 // Incoming is an RTP packet as a source got it, with the source's own numbers.
@@ -86,6 +95,7 @@ func (t *Track) bind(c media.Codec, publisher *publisherClock) *Input {
 		t.ring.Forget()
 	}
 	t.input = in
+	t.framed.Store(false)
 	t.line.restart()
 	t.clock.restart(c.ClockRate)
 	return in

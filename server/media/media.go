@@ -51,14 +51,13 @@ type Packet struct {
 	Arrival   int64  // when the server got it, in ns of its monotonic clock
 	Payload   []byte
 	Marker    bool
-	Start     bool // first packet of a frame
 	Keyframe  bool // belongs to a frame that decodes without earlier ones
 }
 
 // Frame is one access unit: what a decoder takes at once.
 type Frame struct {
-	Timestamp uint32 // as Packet.Timestamp
-	Arrival   int64
-	Payload   []byte // H264 and H265 in Annex B; other codecs as their RTP payload carries them
+	Timestamp uint32   // as Packet.Timestamp
+	Arrival   int64    // as Packet.Arrival, of the frame's first packet
+	Units     [][]byte // H264, H265: NAL units; AV1: OBUs; other codecs: the frame, in one piece
 	Keyframe  bool
 }
