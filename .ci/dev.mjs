@@ -13,7 +13,8 @@ for (const script of ['.ci/install', '.ci/build-go']) {
 
 const children = [
   spawn('bin/heliograph', ['serve', ...process.argv.slice(2)], { stdio: 'inherit' }),
-  spawn('npm', ['run', 'dev', '--workspace', 'frontend'], { stdio: 'inherit' }),
+  // Not through npm, which would die of a signal and leave Vite behind.
+  spawn('../node_modules/.bin/vite', { cwd: 'frontend', stdio: 'inherit' }),
 ];
 
 // Ctrl-C reaches the children by itself, as one group of the terminal; a
