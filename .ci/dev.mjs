@@ -19,14 +19,16 @@ const children = [
 
 // Ctrl-C reaches the children by itself, as one group of the terminal; a
 // second signal does no harm.
+let stopping = false;
 function stop() {
+  stopping = true;
   for (const child of children) child.kill('SIGTERM');
 }
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
 for (const child of children) {
   child.on('exit', (code) => {
-    process.exitCode ||= code ?? 0;
+    if (!stopping) process.exitCode = code ?? 1;
     stop();
   });
   child.on('error', (error) => {
