@@ -86,6 +86,8 @@ func ends() []known {
 			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
 		{egress.ErrUnconnected, failure{"lost", http.StatusGone, "Lost",
 			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
+		{egress.ErrFingerprint, failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
+			"The certificate is not the one that the first offer named. Start a new session instead of restarting this one.", 0, ""}},
 		{ingest.ErrGarbage, failure{"bad_request", http.StatusBadRequest, "Bad media",
 			"The media sent could not be read, or was far too much. Check the encoder's settings and connect again.", 0, ""}},
 		{errRestart, failure{"bad_request", http.StatusUnprocessableEntity, "No ICE restart",

@@ -274,7 +274,8 @@ func (d *door) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status == http.StatusInternalServerError {
 		log = d.s.log.Error
 	}
-	log("request refused", "proto", d.proto, "method", r.Method, "peer", r.RemoteAddr, "status", f.status, "reason", err)
+	stream, _, _ := d.path(r.URL.Path)
+	log("request refused", "stream", stream, "proto", d.proto, "method", r.Method, "peer", r.RemoteAddr, "status", f.status, "reason", err)
 	writeProblem(w, f)
 }
 

@@ -31,12 +31,13 @@ type Ingest struct {
 	port    *port.Port
 	count   *counters
 	silence time.Duration // without a packet or check a publisher is lost
+	arrival time.Duration // within which a publisher must connect
 }
 
 // New returns an Ingest on a port. It has nothing to run: every publication
 // lives on its own.
 func New(p *port.Port, m *metric.Registry) *Ingest {
-	return &Ingest{port: p, count: newCounters(m), silence: silence}
+	return &Ingest{port: p, count: newCounters(m), silence: silence, arrival: arrival}
 }
 
 // Answer makes a publication of an offer, and the whole SDP answer with all
@@ -48,7 +49,7 @@ func (i *Ingest) Answer(ctx context.Context, o *offer.Offer, log *slog.Logger) (
 		return nil, "", fmt.Errorf("opening the port for a publication: %w", err)
 	}
 	p := &Publisher{
-		log: log, count: i.count, mux: mux,
+		in: i, log: log, mux: mux,
 		quit: make(chan struct{}), done: make(chan struct{}),
 		keyframes: make(chan struct{}, 1), connected: make(chan struct{}), opened: make(chan struct{}),
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,14 +38,29 @@ func (c *cable) WriteTo(b []byte, to net.Addr) (int, error) {
 
 // studio is a client with one video, connected by a cable to an Ingest.
 type studio struct {
-	pc    *webrtc.PeerConnection
-	track *webrtc.TrackLocalStaticRTP
-	cable *cable
-	hub   *hub.Hub
-	pub   *Publisher
+	pc     *webrtc.PeerConnection
+	track  *webrtc.TrackLocalStaticRTP
+	cable  *cable
+	hub    *hub.Hub
+	pub    *Publisher
+	answer string
 }
 
 func newStudio(t *testing.T, silence time.Duration) *studio {
+	t.Helper()
+	s := prepareStudio(t, silence, arrival)
+	s.accept(t)
+	return s
+}
+
+// accept takes the answer, so that the client connects.
+func (s *studio) accept(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: s.answer}))
+}
+
+// prepareStudio publishes and does not connect yet.
+func prepareStudio(t *testing.T, silence, arrival time.Duration) *studio {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
@@ -58,7 +75,7 @@ func newStudio(t *testing.T, silence time.Duration) *studio {
 		<-done
 	})
 	in := New(p, nil)
-	in.silence = silence
+	in.silence, in.arrival = silence, arrival
 	s := &studio{hub: hub.New(hub.Config{})}
 	s.dial(t)
 	o, err := s.pc.CreateOffer(nil)
@@ -66,8 +83,7 @@ func newStudio(t *testing.T, silence time.Duration) *studio {
 	require.NoError(t, s.pc.SetLocalDescription(o))
 	parsed, err := offer.Parse(o.SDP, offer.ToPublish)
 	require.NoError(t, err)
-	var answer string
-	s.pub, answer, err = in.Answer(ctx, parsed, slog.New(slog.DiscardHandler))
+	s.pub, s.answer, err = in.Answer(ctx, parsed, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	pub, err := s.hub.Publish(auth.System(auth.Publish, "s"), s.pub, hub.Options{})
 	require.NoError(t, err)
@@ -76,7 +92,6 @@ func newStudio(t *testing.T, silence time.Duration) *studio {
 		s.pub.Close(hub.ErrEnded)
 		<-s.pub.Done()
 	})
-	require.NoError(t, s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}))
 	return s
 }
 
@@ -146,4 +161,65 @@ func TestStreamEndsWithItsPublisher(t *testing.T) {
 	s.connected(t)
 	s.pub.Publication().Close(hub.ErrReplaced)
 	require.ErrorIs(t, s.ended(t), hub.ErrReplaced, "the hub closes its source")
+}
+
+func TestPublisherThatNeverConnectsIsFreed(t *testing.T) {
+	t.Parallel()
+	s := prepareStudio(t, time.Hour, 50*time.Millisecond)
+	require.ErrorIs(t, s.ended(t), ErrUnconnected)
+}
+
+// The publication takes a keyframe request from the hub to the client at once,
+// and the next only after its time.
+func TestKeyframeRequests(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	s.connected(t)
+	asked := make(chan struct{}, 100)
+	go func() {
+		for {
+			packets, _, err := s.pc.GetSenders()[0].ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				if _, ok := p.(*rtcp.PictureLossIndication); ok {
+					asked <- struct{}{}
+				}
+			}
+		}
+	}()
+	require.Eventually(t, func() bool {
+		_ = s.track.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2}, Payload: []byte{0x10, 0, 0, 0}})
+		s.pub.RequestKeyframe(nil, 0)
+		return len(asked) >= 2
+	}, patience, 10*time.Millisecond)
+}
+
+// Nothing is lost for good between two processes of one machine, and what a
+// publisher says of its clock reaches the hub.
+func TestPacketsReachTheHub(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	s.connected(t)
+	sub, err := s.hub.Watch(auth.System(auth.Watch, "s"))
+	require.NoError(t, err)
+	defer sub.Close(hub.ErrEnded)
+	ring := sub.Stream().Tracks()[0].Ring()
+	first := ring.Head()
+	seq := uint16(65500)
+	require.Eventually(t, func() bool {
+		seq++
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq), Marker: true}, Payload: []byte{0x10, 0, 0, 0}}
+		if seq%10 == 0 {
+			p.Padding, p.PaddingSize, p.Payload = true, 9, nil // leaves no gap
+		}
+		_ = s.track.WriteRTP(p)
+		return ring.Head() >= first+100
+	}, patience, time.Millisecond)
+	for n := ring.Head() - 90; n < ring.Head(); n++ {
+		p := ring.Get(n)
+		require.NotNil(t, p, "no gap")
+		assert.Equal(t, []byte{0x10, 0, 0, 0}, p.Payload)
+	}
 }

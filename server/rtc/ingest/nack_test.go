@@ -135,6 +135,7 @@ func (l *link) run(n *nacker, first uint16, packets int, interval time.Duration)
 // asked hardly more often than chance demands: 1/0.81 = 1.23 times a packet.
 func TestNACKSurvivesTenPercentLoss(t *testing.T) {
 	t.Parallel()
+	var lost, asked int
 	rapid.Check(t, func(t *rapid.T) {
 		interval := time.Duration(rapid.IntRange(2, 8).Draw(t, "interval")) * time.Millisecond
 		l := &link{
@@ -152,9 +153,12 @@ func TestNACKSurvivesTenPercentLoss(t *testing.T) {
 			assert.Equal(t, o.lost, o.recovered, "lost for good")
 		}
 		assert.GreaterOrEqual(t, float64(o.recovered), 0.95*float64(o.lost))
-		assert.Less(t, float64(o.asked)/float64(o.lost), 1.5, "requests for each lost packet")
 		assert.False(t, n.waiting())
+		// One run loses about 120 packets: chance alone makes 1.5 of 1.23.
+		assert.Less(t, float64(o.asked)/float64(o.lost), 2.0, "requests for each lost packet")
+		lost, asked = lost+o.lost, asked+o.asked
 	})
+	assert.Less(t, float64(asked)/float64(lost), 1.5, "requests for each lost packet")
 }
 
 func TestNACKIsQuietWithoutLoss(t *testing.T) {

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	unconnectedFor = 20 * time.Second       // a publication that never connects is freed
-	keyframeEvery  = 500 * time.Millisecond // at most one request to the peer
+	arrival       = 20 * time.Second       // for the peer to connect
+	keyframeEvery = 500 * time.Millisecond // at most one request to the peer
 )
 
 // Publisher is one publication from a WebRTC peer: a hub.Source.
 type Publisher struct {
 	// set at construction
+	in     *Ingest
 	log    *slog.Logger
-	count  *counters
 	mux    *iceMux
 	pc     *webrtc.PeerConnection
 	tracks []*track
@@ -149,7 +149,7 @@ func (p *Publisher) begin(f func()) {
 
 func (p *Publisher) recovered() {
 	if r := recover(); r != nil {
-		p.count.panics.Inc()
+		p.in.count.panics.Inc()
 		p.log.Error("a fault closed a publication", "panic", r)
 		p.Close(ErrFault)
 	}
@@ -168,7 +168,7 @@ func (p *Publisher) run() {
 // supervise waits for the end, and does what has its time.
 func (p *Publisher) supervise() {
 	defer p.recovered()
-	late := time.NewTimer(unconnectedFor)
+	late := time.NewTimer(p.in.arrival)
 	defer late.Stop()
 	var asked time.Time
 	var again <-chan time.Time // a keyframe request that had to wait

@@ -90,9 +90,9 @@ func (p *Publisher) closing() bool {
 
 // packet takes one RTP packet; again tells that it came as RTX.
 func (in *track) packet(b []byte, now time.Time, again bool) {
-	in.pub.count.received.Inc()
+	in.pub.in.count.received.Inc()
 	if !in.packets.take(1, now) || !in.bits.take(float64(8*len(b)), now) {
-		in.pub.count.capped.Inc()
+		in.pub.in.count.capped.Inc()
 		if !in.capped {
 			in.capped = true
 			in.pub.log.Warn("a publisher sends more than a track may have; the rest is dropped",
@@ -122,7 +122,7 @@ func (in *track) packet(b []byte, now time.Time, again bool) {
 
 // unreadable counts garbage; a peer that sends nothing else is closed.
 func (in *track) unreadable() {
-	in.pub.count.garbage.Inc()
+	in.pub.in.count.garbage.Inc()
 	if in.garbage++; in.garbage > maxGarbage {
 		in.pub.Close(ErrGarbage)
 	}
@@ -141,7 +141,7 @@ func (in *track) askMissing(now time.Time) {
 	if len(in.ask) == 0 || !in.section.Codecs[0].NACK {
 		return
 	}
-	in.pub.count.nacks.Add(uint64(len(in.ask)))
+	in.pub.in.count.nacks.Add(uint64(len(in.ask)))
 	slices.SortFunc(in.ask, func(a, b uint16) int { return int(int16(a - b)) })
 	_ = in.pub.pc.WriteRTCP([]rtcp.Packet{&rtcp.TransportLayerNack{
 		MediaSSRC: in.ssrc.Load(), Nacks: rtcp.NackPairsFromSequenceNumbers(in.ask),
