@@ -37,11 +37,12 @@ export const test = base.extend<Fixtures>({
 export { expect };
 
 /** Goes live from the studio and returns when the server has the stream. */
-export async function goLive(page: Page, stream: string, o: { key?: string; codec?: string; quality?: string } = {}): Promise<void> {
+export async function goLive(page: Page, stream: string, o: { key?: string; codec?: string; quality?: string; title?: string } = {}): Promise<void> {
   await page.goto('/studio');
   await expect(page.locator('[data-phase="ready"]')).toBeVisible();
   await page.getByLabel('Stream name').fill(stream);
   await page.getByRole('radio', { name: o.quality ?? '360p' }).check();
+  if (o.title) await page.getByLabel('Title').fill(o.title);
   if (o.key) await page.getByLabel('Stream key').fill(o.key);
   if (o.codec) {
     await page.getByText('Advanced').click();
