@@ -3,12 +3,14 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -23,17 +25,31 @@ import (
 
 const patience = 10 * time.Second
 
-// cable is a client's socket that can be cut.
+// cable is a client's socket that can be cut or lose SRTP in both directions.
 type cable struct {
 	net.PacketConn
-	cut atomic.Bool
+	cut  atomic.Bool
+	loss atomic.Int32 // percent
 }
 
 func (c *cable) WriteTo(b []byte, to net.Addr) (int, error) {
-	if c.cut.Load() {
+	if c.cut.Load() || c.loses(b) {
 		return len(b), nil
 	}
 	return c.PacketConn.WriteTo(b, to)
+}
+
+func (c *cable) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := c.PacketConn.ReadFrom(b)
+		if err != nil || !c.loses(b[:n]) {
+			return n, from, err
+		}
+	}
+}
+
+func (c *cable) loses(b []byte) bool {
+	return len(b) > 0 && b[0]>>6 == 2 && rand.Int32N(100) < c.loss.Load()
 }
 
 // studio is a client with one video, connected by a cable to an Ingest.
@@ -44,6 +60,7 @@ type studio struct {
 	hub    *hub.Hub
 	pub    *Publisher
 	answer string
+	asked  atomic.Int32 // keyframe requests that came
 }
 
 func newStudio(t *testing.T, silence time.Duration) *studio {
@@ -106,7 +123,10 @@ func (s *studio) dial(t *testing.T) {
 	settings.SetIncludeLoopbackCandidate(true)
 	m := &webrtc.MediaEngine{}
 	require.NoError(t, m.RegisterDefaultCodecs())
-	s.pc, err = webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(m)).NewPeerConnection(webrtc.Configuration{})
+	r := &interceptor.Registry{}
+	require.NoError(t, webrtc.ConfigureNack(m, r)) // answers requests
+	s.pc, err = webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(m),
+		webrtc.WithInterceptorRegistry(r)).NewPeerConnection(webrtc.Configuration{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = s.pc.Close()
@@ -115,8 +135,21 @@ func (s *studio) dial(t *testing.T) {
 	})
 	s.track, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "v", "s")
 	require.NoError(t, err)
-	_, err = s.pc.AddTransceiverFromTrack(s.track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	tr, err := s.pc.AddTransceiverFromTrack(s.track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 	require.NoError(t, err)
+	go func() { // interceptors see only what is read
+		for {
+			packets, _, err := tr.Sender().ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				if _, ok := p.(*rtcp.PictureLossIndication); ok {
+					s.asked.Add(1)
+				}
+			}
+		}
+	}()
 }
 
 func (s *studio) ended(t *testing.T) error {
@@ -175,24 +208,52 @@ func TestKeyframeRequests(t *testing.T) {
 	t.Parallel()
 	s := newStudio(t, time.Hour)
 	s.connected(t)
-	asked := make(chan struct{}, 100)
-	go func() {
-		for {
-			packets, _, err := s.pc.GetSenders()[0].ReadRTCP()
-			if err != nil {
-				return
-			}
-			for _, p := range packets {
-				if _, ok := p.(*rtcp.PictureLossIndication); ok {
-					asked <- struct{}{}
-				}
-			}
-		}
-	}()
 	require.Eventually(t, func() bool {
 		_ = s.track.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2}, Payload: []byte{0x10, 0, 0, 0}})
 		s.pub.RequestKeyframe(nil, 0)
-		return len(asked) >= 2
+		return s.asked.Load() >= 2
+	}, patience, 10*time.Millisecond)
+}
+
+// With 10 % loss both ways every packet arrives, sent again as RTX.
+func TestLostPacketsComeBack(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	s.connected(t)
+	sub, err := s.hub.Watch(auth.System(auth.Watch, "s"))
+	require.NoError(t, err)
+	defer sub.Close(hub.ErrEnded)
+	ring := sub.Stream().Tracks()[0].Ring()
+	seq := uint16(0)
+	send := func() {
+		seq++
+		_ = s.track.WriteRTP(&rtp.Packet{
+			Header:  rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq) * 3000, Marker: true},
+			Payload: []byte{0x10, 0, 0, 0},
+		})
+	}
+	first := ring.Head()
+	require.Eventually(t, func() bool {
+		send()
+		return ring.Head() > first
+	}, patience, time.Millisecond)
+	first = ring.Head()
+	s.cable.loss.Store(10)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		<-tick.C
+		send()
+	}
+	require.Eventually(t, func() bool {
+		<-tick.C
+		send() // so that the last can be missed
+		for n := first; n < first+500; n++ {
+			if ring.Get(n) == nil {
+				return false
+			}
+		}
+		return ring.Head() > first+500
 	}, patience, 10*time.Millisecond)
 }
 
