@@ -85,6 +85,7 @@ var walls = map[string][]string{
 	"github.com/prometheus":        {"server/web"},
 	"github.com/golang-jwt":        {"server/auth"},
 	"github.com/knadh/koanf":       {"server/config"},
+	"github.com/bluenviron":        {"server/media"},
 	"github.com/spf13/cobra":       {"server/cmd", "server/cli", "server/bench"},
 	"golang.org/x/crypto/argon2":   {"server/auth"},
 	"github.com/stretchr/testify":  {},

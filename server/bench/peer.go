@@ -84,7 +84,7 @@ func (d *dialer) newPeer(ip net.IP, h hooks, registry *interceptor.Registry, eng
 		webrtc.WithSettingEngine(settings(socket, h)))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{d.cert}})
 	if err != nil {
-		socket.Close()
+		_ = socket.Close()
 		return nil, fmt.Errorf("no peer connection: %w", err)
 	}
 	p := &peer{dialer: d, pc: pc, socket: socket, state: make(chan webrtc.PeerConnectionState, 16)}

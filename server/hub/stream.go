@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,7 +128,7 @@ func (s *Stream) unpublish(p *Publication, reason error) {
 		return
 	}
 	s.publication = nil
-	if reason == ErrEnded {
+	if errors.Is(reason, ErrEnded) {
 		s.mu.Unlock()
 		s.end(ErrEnded)
 		return
@@ -153,7 +154,7 @@ func (s *Stream) giveUp() {
 // end closes whatever belongs to the stream and forgets it.
 func (s *Stream) end(reason error) {
 	s.mu.Lock()
-	if s.info.State == Ended || (reason == ErrEnded && s.publication != nil) {
+	if s.info.State == Ended || (errors.Is(reason, ErrEnded) && s.publication != nil) {
 		s.mu.Unlock()
 		return
 	}

@@ -98,10 +98,7 @@ func checkFrame(t *testing.T, u AccessUnit, f Frame) {
 		got = appendNALs(got, p)
 	}
 	require.True(t, stamped)
-	var all [][]byte
-	for _, nal := range append(append([][]byte(nil), u.Params...), u.Slices...) {
-		all = append(all, nal)
-	}
+	all := append(append([][]byte(nil), u.Params...), u.Slices...)
 	require.Equal(t, len(all), len(got))
 	for _, nal := range all {
 		require.True(t, containsNAL(got, nal))

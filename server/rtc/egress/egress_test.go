@@ -111,7 +111,6 @@ type client struct {
 	viewer  *Viewer
 	packets chan *rtp.Packet // video
 	audio   chan *rtp.Packet
-	video   *webrtc.TrackRemote
 	got     chan *webrtc.TrackRemote
 }
 
