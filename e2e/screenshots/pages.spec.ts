@@ -3,9 +3,9 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium as playwright, type Browser, type Page, test } from '@playwright/test';
 import { chromium } from '../lib/chromium';
-import { spy } from '../lib/probe';
+import { heard, spy } from '../lib/probe';
 import { Server } from '../lib/server';
-import { goLive, onAir, plays } from '../lib/test';
+import { expect, goLive, onAir } from '../lib/test';
 
 const out = import.meta.dirname;
 const sizes = { 1440: 900, 390: 844 };
@@ -15,8 +15,18 @@ function film(): string[] {
   const file = join(out, '../.cache/film.mjpeg');
   if (!existsSync(file)) {
     mkdirSync(join(out, '../.cache'), { recursive: true });
-    const source = 'gradients=s=1280x720:r=30:d=8:c0=0x1b3a4b:c1=0x3e6a7c:c2=0xe8b35a:c3=0xf6d58e:nb_colors=4:speed=0.02:seed=7';
-    const made = spawnSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', source, '-vf', 'hue=s=0.8', '-q:v', '4', file]);
+    const still = join(out, '../.cache/still.png');
+    const sky = 'gradients=s=1440x720:r=1:d=1:c0=0x24495c:c1=0x5d8796:c2=0xe8b35a:c3=0xf6d58e:nb_colors=4:x0=640:y0=0:x1=640:y1=720:speed=0.00001';
+    // Below a wavy line, the colour of a ridge.
+    const ridge = (y: number, h: number, n: number, colour: number[]) => {
+      const below = `gt(Y,${y}+${h}*sin(X/${n})+${h / 3}*sin(X/${n / 3}))`;
+      return 'geq=' + ['r', 'g', 'b'].map((c, i) => `${c}='if(${below},${colour[i]},${c}(X,Y))'`).join(':');
+    };
+    const ridges = [ridge(430, 50, 190, [112, 110, 118]), ridge(520, 40, 140, [66, 70, 84]), ridge(620, 30, 110, [28, 36, 44])];
+    const ffmpeg = (...args: string[]) => spawnSync('ffmpeg', ['-v', 'error', '-y', ...args]);
+    ffmpeg('-f', 'lavfi', '-i', sky, '-vf', `format=gbrp,${ridges.join(',')}`, '-frames:v', '1', still);
+    const pan = "crop=1280:720:x='80+78*sin(2*PI*t/4)':y=0";
+    const made = ffmpeg('-loop', '1', '-framerate', '30', '-i', still, '-t', '4', '-vf', pan, '-pix_fmt', 'yuvj420p', '-q:v', '4', file);
     if (made.status !== 0) return [];
   }
   return [`--use-file-for-fake-video-capture=${file}`];
@@ -39,6 +49,10 @@ async function person(browser: Browser, url: string): Promise<Page> {
   const context = await browser.newContext({ baseURL: url, permissions: ['camera', 'microphone'] });
   await context.addInitScript(spy);
   return context.newPage();
+}
+
+async function decodes(page: Page): Promise<void> {
+  await expect.poll(async () => (await heard(page)).frames, { timeout: 20_000 }).toBeGreaterThan(60);
 }
 
 test('pictures of every page', async () => {
@@ -65,8 +79,9 @@ test('pictures of every page', async () => {
     await goLive(studio, 'harbour', { quality: '720p', title: 'First light over the harbour' });
     await onAir(studio);
     await viewer.goto('/watch/harbour');
-    await plays(viewer);
+    await decodes(viewer);
     await viewer.waitForTimeout(12_000); // the picture grows to its full size, a poster is sent
+    await viewer.getByRole('button', { name: 'Turn sound on' }).click();
     await shoot(viewer, 'watch');
     await viewer.keyboard.press('i');
     await viewer.getByRole('button', { name: 'Share' }).click();
@@ -76,7 +91,7 @@ test('pictures of every page', async () => {
     await viewer.getByRole('link', { name: /First light/ }).first().waitFor();
     await shoot(viewer, 'home');
     await viewer.goto('/watch/harbour');
-    await plays(viewer);
+    await decodes(viewer);
     await studio.close({ runBeforeUnload: false });
     await viewer.getByText('Back in a moment').waitFor();
     await shoot(viewer, 'watch-away');
