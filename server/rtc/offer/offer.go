@@ -20,6 +20,7 @@ const (
 // Purpose is what an offer is for.
 type Purpose uint8
 
+// The purposes.
 const (
 	ToPublish Purpose = iota + 1
 	ToWatch
