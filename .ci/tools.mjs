@@ -3,7 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-// Program, the Debian package that has it, and what it is for.
+const python = process.env.PYTHON ?? '/usr/bin/python3';
+
+// Program, the Debian package that has it, what it is for, and how to see that
+// it is there if being in the PATH does not say it.
 const tools = [
   ['go', '', 'everything: https://go.dev/dl, the version in go.mod'],
   ['gcc', 'gcc libc6-dev', "Go's race detector"],
@@ -17,10 +20,17 @@ const tools = [
     'gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-nice',
     'a publisher and viewer that is not ours',
   ],
+  [
+    'webrtcbin in Python',
+    'python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0',
+    'the same',
+    `${python} -c "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('GstSdp', '1.0')"`,
+  ],
+  ['aiortc', 'python3-aiortc', 'another publisher and viewer that is not ours', `${python} -c "import aiortc"`],
 ];
 
-const there = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-const missing = () => tools.filter(([program]) => !there(program));
+const there = ([program, , , look = `command -v ${program}`]) => spawnSync('sh', ['-c', look]).status === 0;
+const missing = () => tools.filter((tool) => !there(tool));
 
 function install(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };

@@ -22,7 +22,7 @@ PUBLISH = """
 webrtcbin name=web bundle-policy=max-bundle
 audiotestsrc is-live=true wave=ticks ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2 !
   opusenc ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! web.
-videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=30/1 ! timeoverlay !
+videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=30/1 !
   videoconvert ! queue ! {video} ! application/x-rtp,media=video,encoding-name={codec},payload=96 ! web.
 """
 
@@ -56,8 +56,8 @@ class Client:
 
     def _negotiate(self, web):
         def made(promise):
-            offer = promise.get_reply().get_value("offer")
-            web.emit("set-local-description", offer, Gst.Promise.new())
+            reply = promise.get_reply()  # must outlive the offer, which is a part of it
+            web.emit("set-local-description", reply.get_value("offer"), Gst.Promise.new())
 
         web.emit("create-offer", None, Gst.Promise.new_with_change_func(made))
 
@@ -90,15 +90,17 @@ class Client:
 def publisher(args):
     pipeline = Gst.parse_launch(PUBLISH.format(codec=args.codec, video=VIDEO[args.codec]))
     client = Client(args, pipeline)
-    transceivers = [client.web.emit("get-transceiver", i) for i in range(2)]
-    for t in transceivers:
+    for i in range(2):
+        t = client.web.emit("get-transceiver", i)
         t.set_property("direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY)
         t.set_property("do-nack", True)
     return client
 
 
 def viewer(args):
-    client = Client(args, Gst.parse_launch("webrtcbin name=web bundle-policy=max-bundle latency=100"))
+    pipeline = Gst.Pipeline()
+    pipeline.add(Gst.parse_launch("webrtcbin name=web bundle-policy=max-bundle latency=100"))
+    client = Client(args, pipeline)
     only = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
     for caps in (
         f"application/x-rtp,media=video,encoding-name={args.codec},{RECEIVE[args.codec]}payload=96,clock-rate=90000",

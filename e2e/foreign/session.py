@@ -59,7 +59,9 @@ class Session:
         return answer
 
     def delete(self):
-        """Ends the session."""
+        """Ends the session, if there is one."""
+        if self._location is None:
+            return
         status, _, _ = self._request("DELETE", self._location, None)
         tell(did="delete", status=status)
 
