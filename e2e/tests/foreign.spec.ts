@@ -6,7 +6,7 @@ import { heard, spy } from '../lib/probe';
 import { binary, type Options, Server } from '../lib/server';
 import { expect, goLive, onAir, plays, test as base } from '../lib/test';
 
-// GStreamer's ICE library offers no address of the loopback interface, so the server is on a host of its own.
+// GStreamer's ICE library ties its sockets to interfaces other than loopback, so the server is on a host of its own.
 const why = missing();
 const absence: Record<Program, string> = { gst: absent('gst'), aio: absent('aio') };
 const name: Record<Program, string> = { gst: 'GStreamer', aio: 'aiortc' };
