@@ -171,6 +171,28 @@ func TestEndedByPublisherEndsAtOnce(t *testing.T) {
 	require.Equal(t, Live, h.Info("harbour").State, "the name is free again")
 }
 
+func TestLostPublicationCanStillBeEnded(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	lost := errors.New("lost")
+	p := publish(t, h, &fakeSource{}, Options{})
+	p.Close(lost)
+	p.Close(lost)
+	require.Equal(t, Away, h.Info("harbour").State)
+	p.Close(ErrEnded)
+	require.Equal(t, Offline, h.Info("harbour").State)
+
+	p = publish(t, h, &fakeSource{}, Options{})
+	p.Close(lost)
+	q := publish(t, h, &fakeSource{}, Options{})
+	p.Close(ErrEnded)
+	require.Equal(t, Live, h.Info("harbour").State, "not once another has followed")
+	q.Close(lost)
+	p.Close(ErrEnded)
+	require.Equal(t, Away, h.Info("harbour").State)
+	q.Close(ErrEnded)
+}
+
 func TestSecondPublisher(t *testing.T) {
 	t.Parallel()
 	h := New(Config{})

@@ -74,7 +74,8 @@ func (p *Publication) Reason() error {
 
 // Close ends the publication. With ErrEnded the stream ends at once; with any
 // other reason its viewers are kept for the grace time. The source's Close is
-// called with the same reason.
+// called with the same reason. A publication that was lost can still be closed
+// with ErrEnded, as long as no other has followed it.
 func (p *Publication) Close(reason error) {
 	p.finish(reason)
 	p.stream.unpublish(p, reason)

@@ -22,6 +22,7 @@ type Stream struct {
 	// guarded by mu
 	mu            sync.Mutex
 	publication   *Publication // nil while away
+	lost          *Publication // the last one, while away
 	subscriptions map[*Subscription]struct{}
 	grace         *time.Timer // runs while away
 	counting      bool        // a StreamCount event is on its way
@@ -97,7 +98,7 @@ func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, g
 		return nil, false, ErrBusy
 	}
 	p = newPublication(s, src, g)
-	s.publication = p
+	s.publication, s.lost = p, nil
 	if s.grace != nil {
 		s.grace.Stop()
 		s.grace = nil
@@ -123,14 +124,19 @@ func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, g
 // unpublish is called once for each publication when it ends.
 func (s *Stream) unpublish(p *Publication, reason error) {
 	s.mu.Lock()
-	if s.publication != p {
+	if s.publication != p && (s.publication != nil || s.lost != p) {
 		s.mu.Unlock()
 		return
 	}
-	s.publication = nil
+	again := s.publication == nil
+	s.publication, s.lost = nil, p
 	if errors.Is(reason, ErrEnded) {
 		s.mu.Unlock()
 		s.end(ErrEnded)
+		return
+	}
+	if again {
+		s.mu.Unlock()
 		return
 	}
 	s.info.State, s.info.AwaySince = Away, time.Now().UnixMilli()

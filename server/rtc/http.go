@@ -13,6 +13,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/rtc/ingest"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
@@ -186,11 +187,21 @@ func (d *door) patch(w http.ResponseWriter, r *http.Request, stream, id string) 
 
 // delete ends a session. If-Match is ignored (RFC 9725 section 4.3.1).
 func (d *door) delete(w http.ResponseWriter, r *http.Request, stream, id string) error {
-	e, err := d.own(r, stream, id)
+	grant, err := d.mayChange(r, stream)
+	if err != nil {
+		return err
+	}
+	e, err := d.s.sessions.get(id, d.proto, grant)
+	if err != nil {
+		e, err = d.s.sessions.takeHungUp(id, d.proto, grant)
+	}
 	if err != nil {
 		return err
 	}
 	e.media.Close(hub.ErrEnded)
+	if p, ok := e.media.(*ingest.Publisher); ok { // it may have closed its connection before, as OBS does
+		p.Publication().Close(hub.ErrEnded)
+	}
 	select {
 	case <-e.media.Done():
 	case <-r.Context().Done():
@@ -203,16 +214,21 @@ func (d *door) delete(w http.ResponseWriter, r *http.Request, stream, id string)
 // own returns the session of a URL if the one who asks opened it. Somebody
 // else's is answered as if it were not there.
 func (d *door) own(r *http.Request, stream, id string) (*session, error) {
-	addr := remote(r)
-	if !d.changes.allow(addr.Addr(), time.Now()) {
-		d.s.refused.Inc()
-		return nil, errTooQuick
-	}
-	grant, err := d.check(r, stream, addr)
+	grant, err := d.mayChange(r, stream)
 	if err != nil {
 		return nil, err
 	}
 	return d.s.sessions.get(id, d.proto, grant)
+}
+
+// mayChange checks who wants to change a session, and how often.
+func (d *door) mayChange(r *http.Request, stream string) (auth.Grant, error) {
+	addr := remote(r)
+	if !d.changes.allow(addr.Addr(), time.Now()) {
+		d.s.refused.Inc()
+		return auth.Grant{}, errTooQuick
+	}
+	return d.check(r, stream, addr)
 }
 
 // Errors that only HTTP has.

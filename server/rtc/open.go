@@ -2,11 +2,13 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/rtc/ingest"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
@@ -67,9 +69,12 @@ func (s *Server) open(ctx context.Context, r request) (reply, error) {
 func (s *Server) attend(e *session, ended func(error), release func()) {
 	defer release()
 	e.await()
+	reason := e.media.Reason()
+	if errors.Is(reason, ingest.ErrHungUp) && e.proto == "whip" {
+		s.sessions.linger(e)
+	}
 	s.sessions.remove(e)
 	s.cfg.ICE.Revoke(e.holder)
-	reason := e.media.Reason()
 	s.log.Info("session ended", "stream", e.grant.Stream(), "proto", e.proto, "peer", e.addr, "action", e.grant.Action(), "reason", reason)
 	if ended != nil {
 		ended(reason)

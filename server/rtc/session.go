@@ -57,12 +57,13 @@ type registry struct {
 	mu        sync.Mutex
 	running   bool
 	sessions  map[string]*session
+	hungUp    map[string]*session // publishers that closed their connection and may yet say that this was the end
 	subjects  map[string]int
 	addresses map[netip.Addr]int
 }
 
 func newRegistry() *registry {
-	return &registry{sessions: map[string]*session{}, subjects: map[string]int{}, addresses: map[netip.Addr]int{}}
+	return &registry{sessions: map[string]*session{}, hungUp: map[string]*session{}, subjects: map[string]int{}, addresses: map[netip.Addr]int{}}
 }
 
 func (r *registry) open() {
@@ -127,10 +128,39 @@ func (r *registry) remove(s *session) {
 func (r *registry) get(id, proto string, g auth.Grant) (*session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.sessions[id]
-	if s == nil || s.proto != proto || s.grant.Stream() != g.Stream() || s.grant.Subject() != g.Subject() {
+	if s := r.sessions[id]; s != nil && s.belongs(proto, g) {
+		return s, nil
+	}
+	return nil, ErrNoSession
+}
+
+func (s *session) belongs(proto string, g auth.Grant) bool {
+	return s.proto == proto && s.grant.Stream() == g.Stream() && s.grant.Subject() == g.Subject()
+}
+
+// linger remembers a publisher that closed its connection for as long as its
+// stream waits: encoders close first and only then say, with DELETE, that they
+// have ended and are not lost.
+func (r *registry) linger(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hungUp[s.id] = s
+	time.AfterFunc(hub.DefaultGrace, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.hungUp, s.id)
+	})
+}
+
+// takeHungUp returns, once, what linger remembered.
+func (r *registry) takeHungUp(id, proto string, g auth.Grant) (*session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hungUp[id]
+	if s == nil || !s.belongs(proto, g) {
 		return nil, ErrNoSession
 	}
+	delete(r.hungUp, id)
 	return s, nil
 }
 

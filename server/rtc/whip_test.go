@@ -246,6 +246,11 @@ func TestWHIP_W10_ClientCloses(t *testing.T) {
 		return res.StatusCode == http.StatusNotFound
 	}, patience, 10*time.Millisecond)
 	assert.Equal(t, hub.Away, s.hub.Info("s").State, "its viewers wait")
+	res, _ := s.do(call{method: "DELETE", path: s.url})
+	assert.Equal(t, http.StatusOK, res.StatusCode, "encoders close before they delete")
+	assert.Equal(t, hub.Offline, s.hub.Info("s").State, "then it was the end")
+	res, _ = s.do(call{method: "DELETE", path: s.url})
+	assert.Equal(t, http.StatusNotFound, res.StatusCode)
 }
 
 func TestWHIP_W11_BadPatches(t *testing.T) {

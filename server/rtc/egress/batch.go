@@ -136,6 +136,11 @@ func (b *batch) send() {
 	b.start, b.end, b.count, b.segment, b.closed = 0, 0, 0, 0, false
 }
 
+// drop forgets what lies unsent.
+func (b *batch) drop() {
+	b.start, b.end, b.count, b.segment, b.closed, b.full = 0, 0, 0, 0, false, false
+}
+
 // flush sends what is left; false means that the network refused some of what
 // was sent since the last flush.
 func (b *batch) flush() bool {

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"encoding/hex"
 	"strings"
 
 	"github.com/heliograph/heliograph/server/media"
@@ -52,7 +53,9 @@ func likeness(viewer, stream media.Codec) int {
 // 8.1.
 func profileOf(fmtp string) string {
 	if id, ok := fmtpValue(fmtp, "profile-level-id"); ok && len(id) == 6 {
-		return strings.ToLower(id)
+		if _, err := hex.DecodeString(id); err == nil { // else its length in lower case is anybody's guess
+			return strings.ToLower(id)
+		}
 	}
 	return "42000a"
 }

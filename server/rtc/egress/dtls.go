@@ -119,11 +119,11 @@ func (v *Viewer) secure(ctx context.Context) (*dtls.Conn, error) {
 		_ = conn.Close()
 		return nil, err
 	}
+	v.in.use(in)
 	v.mu.Lock()
-	v.in = in
 	v.conn = conn
 	v.mu.Unlock()
-	v.shard.post(func(s *shard) { s.add(v, out) })
+	v.shard.post(v, func(s *shard, v *Viewer) { s.add(v, out) })
 	return conn, nil
 }
 

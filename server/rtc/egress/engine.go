@@ -37,6 +37,7 @@ const maxHellos = 256
 var (
 	ErrUnconnected = errors.New("the viewer never connected")
 	ErrLost        = errors.New("nothing was heard from the viewer for 30 s")
+	ErrFault       = errors.New("a fault of the server")
 )
 
 // Config is what an engine needs.
@@ -231,7 +232,7 @@ func (o *offer) section(k media.Kind) *section {
 
 // counters are what the engine counts.
 type counters struct {
-	packets, bytes, resent, nacked, keyframes, skipped, unsent, badChecks, badRTCP *metric.Counter
+	packets, bytes, resent, nacked, keyframes, skipped, unsent, badChecks, badRTCP, faults *metric.Counter
 }
 
 func newCounters(r *metric.Registry) *counters {
@@ -245,5 +246,6 @@ func newCounters(r *metric.Registry) *counters {
 		unsent:    r.Counter("heliograph_egress_unsent_total", "Datagrams that the network did not take."),
 		badChecks: r.Counter("heliograph_egress_bad_checks_total", "ICE checks that proved nothing."),
 		badRTCP:   r.Counter("heliograph_egress_bad_rtcp_total", "SRTCP packets that failed authentication or made no sense."),
+		faults:    r.Counter("heliograph_egress_faults_total", "Viewers closed by a fault of the server."),
 	}
 }

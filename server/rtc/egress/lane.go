@@ -10,11 +10,10 @@ import (
 )
 
 const (
-	catchUpBurst = 32                     // packets sent at once to a viewer that starts in the past
-	maxHoles     = 64                     // packets lost upstream that a lane waits for
-	rtxShare     = 0.15                   // of what was sent may be sent again
-	rtxFloor     = 64 << 10               // bytes that may always be sent again
-	askEvery     = 500 * time.Millisecond // between keyframe requests of one waiting viewer
+	catchUpBurst = 32       // packets sent at once to a viewer that starts in the past
+	maxHoles     = 64       // packets lost upstream that a lane waits for
+	rtxShare     = 0.15     // of what was sent may be sent again
+	rtxFloor     = 64 << 10 // bytes that may always be sent again
 )
 
 // lane is one track on its way to one viewer. The shard owns it.
@@ -33,22 +32,30 @@ type lane struct {
 	next      uint64 // number in the ring of the packet to send next
 	waiting   bool   // for a keyframe
 	notBefore uint64 // where the keyframe may begin
-	asked     time.Time
+	asking    asking
 	numbers   seqmap.Map
 	holes     []uint64 // passed without being there, may come late
-
-	joinSeq   uint64 // packets before this one were history when the viewer joined
-	joinStamp uint32
+	stretch   stretch
 
 	packets, octets uint32 // for sender reports
 	rtxSeq          uint16
 	rtxBytes        int // that may still be sent again
 }
 
+// stretch is what was sent since a lane last began: under one payload type,
+// with timestamps made in one way. Only such packets are sent again: another
+// header would put two packets under one SRTP index, which gives the key of
+// AES-GCM's tags away (RFC 7714 section 11).
+type stretch struct {
+	first uint64 // number in the ring of its first packet
+	live  uint64 // packets before this one were history when it began
+	stamp uint32 // timestamp of the newest of these
+}
+
 func newLane(s section) *lane {
 	return &lane{
 		kind: s.kind, payloads: s.payloads, ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
-		rtxSeq: uint16(rand.Uint32()), rtxBytes: rtxFloor,
+		rtxSeq: uint16(firstNumber()), rtxBytes: rtxFloor,
 	}
 }
 
@@ -77,8 +84,9 @@ func (l *lane) use(t *hub.Track) (changed bool) {
 	if first {
 		l.next = t.Ring().Head()
 	} else {
-		l.notBefore = l.next
+		l.notBefore, l.holes = l.next, l.holes[:0]
 	}
+	l.stretch = stretch{first: l.next}
 	if first && l.kind == media.Audio {
 		l.numbers.Start(l.next, firstNumber())
 	}
@@ -95,8 +103,7 @@ func (l *lane) begin(now time.Time) bool {
 	r := l.track.Ring()
 	k, ok := r.Keyframe()
 	if !ok || k < l.notBefore {
-		if now.Sub(l.asked) >= askEvery {
-			l.asked = now
+		if l.asking.due(now) {
 			l.track.RequestKeyframe(0)
 		}
 		return false
@@ -105,17 +112,18 @@ func (l *lane) begin(now time.Time) bool {
 	l.holes = l.holes[:0]
 	l.next = k
 	l.numbers.Start(k, firstNumber())
-	l.joinSeq = r.Head()
-	if newest := r.Get(l.joinSeq - 1); newest != nil {
-		l.joinStamp = newest.Timestamp
+	l.stretch = stretch{first: k, live: r.Head()}
+	if newest := r.Get(l.stretch.live - 1); newest != nil {
+		l.stretch.stamp = newest.Timestamp
 	}
 	return true
 }
 
 // fellBehind makes the lane wait for the next keyframe.
-func (l *lane) fellBehind() {
+func (l *lane) fellBehind(now time.Time) {
 	if l.kind == media.Video {
 		l.waiting, l.notBefore = true, l.track.Ring().Head()
+		l.asking.fellBehind(now)
 		return
 	}
 	l.next = l.track.Ring().Head()
@@ -127,10 +135,10 @@ func (l *lane) fellBehind() {
 // when the viewer joined is squeezed 32-fold: the viewer's receiver is to decode
 // it at once, not to play it at its old pace and stay behind by as much.
 func (l *lane) stamp(p *media.Packet) uint32 {
-	if p.Seq >= l.joinSeq {
+	if p.Seq >= l.stretch.live {
 		return p.Timestamp
 	}
-	return l.joinStamp - uint32(int32(l.joinStamp-p.Timestamp)/32)
+	return l.stretch.stamp - uint32(int32(l.stretch.stamp-p.Timestamp)/32)
 }
 
 // missed notes a packet that was not there when its turn came.

@@ -6,19 +6,12 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// maxNumbers bounds how many packets one NACK may ask for.
-const maxNumbers = 256
-
-// feedback takes an SRTCP packet from the viewer. It runs on the port's
-// reader, which is the only user of the inbound context.
+// feedback takes an SRTCP packet from the viewer.
 func (v *Viewer) feedback(b []byte) {
-	v.mu.Lock()
-	in := v.in
-	v.mu.Unlock()
-	if in == nil {
-		return
+	plain, err := v.in.open(b)
+	if plain == nil && err == nil {
+		return // nothing can be said of it yet
 	}
-	plain, err := in.DecryptRTCP(nil, b, nil)
 	if err != nil {
 		v.engine.count.badRTCP.Inc()
 		return
@@ -32,28 +25,15 @@ func (v *Viewer) feedback(b []byte) {
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.TransportLayerNack:
-			v.nack(p)
+			v.engine.count.nacked.Add(uint64(v.wishes.packets(p)))
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 			v.engine.count.keyframes.Inc()
-			v.shard.post(func(s *shard) { s.ask(v) })
+			v.wishes.newKeyframe()
 		}
 	}
-}
-
-// nack collects the numbers that a NACK names (RFC 4585 section 6.2.1).
-func (v *Viewer) nack(p *rtcp.TransportLayerNack) {
-	var numbers []uint16
-	for _, pair := range p.Nacks {
-		pair.Range(func(n uint16) bool {
-			numbers = append(numbers, n)
-			return len(numbers) < maxNumbers
-		})
-		if len(numbers) >= maxNumbers {
-			break
-		}
+	if v.wishes.unheard() {
+		v.shard.post(v, (*shard).grant)
 	}
-	v.engine.count.nacked.Add(uint64(len(numbers)))
-	v.shard.post(func(s *shard) { s.resend(v, p.MediaSSRC, numbers) })
 }
 
 // report sends every viewer a sender report for each of its lanes, by which it
@@ -61,15 +41,18 @@ func (v *Viewer) nack(p *rtcp.TransportLayerNack) {
 func (s *shard) report(now time.Time) {
 	for _, g := range s.groups {
 		for _, v := range g.viewers {
-			if to := v.to.Load(); to != nil && v.out != nil {
-				s.reportTo(v, now)
-			}
+			s.reportTo(v, now)
 		}
 		g.ready.Store(true) // lanes that wait for a keyframe ask again
 	}
 }
 
 func (s *shard) reportTo(v *Viewer, now time.Time) {
+	defer s.contain(v)
+	to := v.to.Load()
+	if to == nil || v.out == nil {
+		return
+	}
 	for _, l := range v.lanes {
 		if l.track == nil || l.packets == 0 {
 			continue
@@ -88,7 +71,7 @@ func (s *shard) reportTo(v *Viewer, now time.Time) {
 			continue
 		}
 		if sealed, err := v.out.EncryptRTCP(nil, plain, nil); err == nil {
-			s.engine.send(sealed, *v.to.Load())
+			s.engine.send(sealed, *to)
 		}
 	}
 }

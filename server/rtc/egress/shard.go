@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,10 +28,16 @@ type shard struct {
 
 	// guarded by mu
 	mu   sync.Mutex
-	mail []func(*shard)
+	mail []letter
 
 	// guarded by engine.mu
 	load int // viewers
+}
+
+// letter is something to be done for a viewer by its shard.
+type letter struct {
+	viewer *Viewer
+	do     func(*shard, *Viewer)
 }
 
 func newShard(e *Engine) *shard {
@@ -47,10 +54,11 @@ func (s *shard) wake() {
 	}
 }
 
-// post has the shard's goroutine call f.
-func (s *shard) post(f func(*shard)) {
+// post has the shard's goroutine do something for a viewer. How many letters
+// lie there is bounded by the callers: a viewer's packets must not add one each.
+func (s *shard) post(v *Viewer, do func(*shard, *Viewer)) {
 	s.mu.Lock()
-	s.mail = append(s.mail, f)
+	s.mail = append(s.mail, letter{v, do})
 	s.mu.Unlock()
 	s.wake()
 }
@@ -88,9 +96,27 @@ func (s *shard) read() {
 	mail := s.mail
 	s.mail = nil
 	s.mu.Unlock()
-	for _, f := range mail {
-		f(s)
+	for _, l := range mail {
+		s.open(l)
 	}
+}
+
+func (s *shard) open(l letter) {
+	defer s.contain(l.viewer)
+	l.do(s, l.viewer)
+}
+
+// contain is deferred around all that is done for one viewer: a fault costs
+// that viewer, and no other on this shard or elsewhere.
+func (s *shard) contain(v *Viewer) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	s.engine.count.faults.Inc()
+	s.engine.log.Error("a fault closed a viewer", "panic", fault, "stack", string(debug.Stack()))
+	s.batch.drop()
+	go v.Close(ErrFault) // which writes to us
 }
 
 // add begins to send to a viewer that has connected.
@@ -153,15 +179,21 @@ func (s *shard) serve(g *group) {
 		return
 	}
 	for _, v := range g.viewers {
-		to := v.to.Load()
-		if to == nil || v.out == nil {
-			continue
-		}
-		s.batch.to, s.batch.out = *to, v.out
-		for _, l := range v.lanes {
-			if l.track != nil && !l.mute {
-				s.advance(g, l, now)
-			}
+		s.feed(g, v, now)
+	}
+}
+
+// feed sends what one viewer has not got yet.
+func (s *shard) feed(g *group, v *Viewer, now time.Time) {
+	defer s.contain(v)
+	to := v.to.Load()
+	if to == nil || v.out == nil {
+		return
+	}
+	s.batch.to, s.batch.out = *to, v.out
+	for _, l := range v.lanes {
+		if l.track != nil && !l.mute {
+			s.advance(g, l, now)
 		}
 	}
 }
@@ -175,7 +207,7 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 	head := r.Head()
 	if l.next < r.Tail() && head-l.next > uint64(maxHoles) {
 		s.engine.count.skipped.Inc()
-		l.fellBehind()
+		l.fellBehind(now)
 		return
 	}
 	if len(l.holes) > 0 {
@@ -196,7 +228,7 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 	}
 	if !s.batch.flush() {
 		s.engine.count.skipped.Inc()
-		l.fellBehind()
+		l.fellBehind(now)
 	}
 }
 
@@ -213,27 +245,34 @@ func (s *shard) fill(l *lane, tail uint64) {
 	l.holes = kept
 }
 
-// resend answers a viewer's NACK.
-func (s *shard) resend(v *Viewer, ssrc uint32, numbers []uint16) {
+// grant gives a viewer what it has asked for.
+func (s *shard) grant(v *Viewer) {
+	lost, keyframe := v.wishes.take()
+	if keyframe {
+		s.ask(v)
+	}
 	to := v.to.Load()
 	if to == nil || v.out == nil {
 		return
 	}
 	s.batch.to, s.batch.out = *to, v.out
 	for _, l := range v.lanes {
-		if l.ssrc != ssrc || l.track == nil {
-			continue
-		}
-		for _, n := range numbers {
-			if seq, ok := l.numbers.In(n); ok && seq < l.next {
-				s.again(l, seq, n)
+		for _, w := range lost {
+			if l.ssrc == w.ssrc && l.track != nil {
+				s.again(l, w.number)
 			}
 		}
 	}
 	s.batch.flush()
 }
 
-func (s *shard) again(l *lane, seq uint64, number uint16) {
+// again sends the packet of one number once more, if it is held and the
+// viewer has not asked for too much.
+func (s *shard) again(l *lane, number uint16) {
+	seq, ok := l.numbers.In(number)
+	if !ok || seq < l.stretch.first || seq >= l.next {
+		return
+	}
 	p := l.track.Ring().Get(seq)
 	if p == nil || l.rtxBytes < len(p.Payload) {
 		return

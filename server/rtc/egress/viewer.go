@@ -38,9 +38,12 @@ type Viewer struct {
 	ice     generation
 	address address
 	shaking bool
-	in      *srtp.Context // nil until the handshake is done
-	conn    *dtls.Conn
+	conn    *dtls.Conn // nil until the handshake is done
 	reason  error
+
+	// guard themselves
+	in     inbound
+	wishes wishes
 
 	// atomic
 	to       atomic.Pointer[netip.AddrPort] // where to send; nil until the first check
@@ -106,6 +109,10 @@ func (v *Viewer) Restart(text string) (answer string, err error) {
 	if err := v.engine.port.Register(c.ufrag, v); err != nil {
 		return "", err
 	}
+	if reason := v.Reason(); reason != nil { // ended meanwhile, too early to unregister it
+		v.engine.port.Unregister(c.ufrag)
+		return "", reason
+	}
 	return v.answer(o, c, version), nil
 }
 
@@ -141,7 +148,7 @@ func (v *Viewer) heard(now time.Time) { v.lastTime.Store(now.UnixNano()) }
 
 func (v *Viewer) expire(now time.Time) {
 	v.mu.Lock()
-	connected := v.in != nil
+	connected := v.conn != nil
 	v.mu.Unlock()
 	switch {
 	case !connected && now.Sub(v.created) > connectTimeout:
@@ -152,7 +159,7 @@ func (v *Viewer) expire(now time.Time) {
 }
 
 // tracksChanged makes the shard look at the stream's tracks again.
-func (v *Viewer) tracksChanged() { v.shard.post(func(s *shard) { s.retrack(v) }) }
+func (v *Viewer) tracksChanged() { v.shard.post(v, (*shard).retrack) }
 
 // Done is closed when the viewer has ended; Reason then says why.
 func (v *Viewer) Done() <-chan struct{} { return v.done }
@@ -180,7 +187,7 @@ func (v *Viewer) Close(reason error) {
 	conn := v.conn
 	v.mu.Unlock()
 
-	v.shard.post(func(s *shard) { s.remove(v) })
+	v.shard.post(v, (*shard).remove)
 	if conn != nil {
 		_ = conn.Close() // sends close_notify
 	}

@@ -21,6 +21,7 @@ const ufragLen = 8
 var (
 	ErrUnconnected = errors.New("the publisher never connected")
 	ErrLost        = errors.New("nothing was heard from the publisher any more")
+	ErrHungUp      = errors.New("the publisher closed the connection")
 	ErrGarbage     = errors.New("the publisher sent what is no media, or too many streams")
 	ErrFault       = errors.New("a fault of the server")
 )

@@ -185,7 +185,7 @@ func TestGoodbyeIsHeard(t *testing.T) {
 	s := newStudio(t, time.Hour)
 	s.connected(t)
 	require.NoError(t, s.pc.Close())
-	require.ErrorIs(t, s.ended(t), ErrLost)
+	require.ErrorIs(t, s.ended(t), ErrHungUp)
 }
 
 func TestStreamEndsWithItsPublisher(t *testing.T) {

@@ -61,8 +61,10 @@ func (p *Publisher) listen() {
 		switch s {
 		case webrtc.PeerConnectionStateConnected:
 			p.state.come.Do(func() { close(p.connected) })
-		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
 			p.Close(ErrLost)
+		case webrtc.PeerConnectionStateClosed:
+			p.Close(ErrHungUp)
 		}
 	})
 	p.pc.OnTrack(p.take)
