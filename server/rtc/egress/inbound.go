@@ -12,7 +12,10 @@ import (
 // is usual. The context keeps a state for each.
 const maxSenders = 16
 
-var errSenders = errors.New("too many SSRCs")
+var (
+	errEarly   = errors.New("SRTCP before the handshake is done")
+	errSenders = errors.New("too many SSRCs")
+)
 
 // inbound opens a viewer's SRTCP. It is locked because a viewer can be heard
 // over the socket and over TURN at once, which are two goroutines.
@@ -29,13 +32,13 @@ func (in *inbound) use(c *srtp.Context) {
 	in.context, in.senders = c, map[uint32]struct{}{}
 }
 
-// open decrypts a packet; it returns nothing at all before the handshake is
-// done. Only an SSRC whose packet was authentic is remembered.
+// open decrypts a packet. Only an SSRC whose packet was authentic is
+// remembered.
 func (in *inbound) open(b []byte) ([]byte, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.context == nil {
-		return nil, nil
+		return nil, errEarly
 	}
 	var ssrc uint32
 	if len(b) >= 8 { // what is shorter is refused below

@@ -171,3 +171,15 @@ func FuzzParseOffer(f *testing.F) {
 		}
 	})
 }
+
+// Characters whose lower case has another length once made a slice too short.
+func TestProfileThatIsNoNumber(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"\u212a\u212a", "\u0130\u0130ab", "42e01", "zzzzzz", ""} {
+		hostile := media.Codec{Name: media.H264, ClockRate: 90_000, Fmtp: "packetization-mode=1;profile-level-id=" + id}
+		_, ok := match([]payload{{codec: hostile}}, media.Codec{Name: media.H264, ClockRate: 90_000})
+		require.True(t, ok, id)
+		_, ok = match([]payload{{codec: media.Codec{Name: media.H264, ClockRate: 90_000}}}, hostile)
+		require.True(t, ok, id)
+	}
+}

@@ -9,9 +9,6 @@ import (
 // feedback takes an SRTCP packet from the viewer.
 func (v *Viewer) feedback(b []byte) {
 	plain, err := v.in.open(b)
-	if plain == nil && err == nil {
-		return // nothing can be said of it yet
-	}
 	if err != nil {
 		v.engine.count.badRTCP.Inc()
 		return
