@@ -62,7 +62,14 @@ func (c *clock) stampAt(now int64) (uint32, bool) {
 	if !c.known || c.rate == 0 {
 		return 0, false
 	}
-	return c.stamp + uint32((now-c.at)*int64(c.rate)/1e9), true
+	return c.stamp + ticks(now-c.at, c.rate), true
+}
+
+// ticks returns what a clock of rate Hz counts in passed ns, modulo 2^32. In
+// one multiplication that overflows after a day.
+func ticks(passed int64, rate uint32) uint32 {
+	seconds, rest := passed/1e9, passed%1e9
+	return uint32(seconds*int64(rate) + rest*int64(rate)/1e9)
 }
 
 // ntpToUnixNano turns an NTP time (seconds since 1900, 32.32 fixed point) into

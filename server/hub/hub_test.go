@@ -238,6 +238,28 @@ func TestKeyframeRequestsAreMerged(t *testing.T) {
 	})
 }
 
+// A keyframe that came between two requests serves the first and not the second.
+func TestKeyframeBeforeTheLastRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Config{})
+		src := &fakeSource{}
+		p := publish(t, h, src, Options{})
+		in, err := p.AddTrack(media.Video, vp8)
+		require.NoError(t, err)
+		in.Track().RequestKeyframe(0)
+		time.Sleep(100 * time.Millisecond)
+		in.Track().RequestKeyframe(0)
+		time.Sleep(100 * time.Millisecond)
+		in.WritePacket(Incoming{Seq: 1, Arrival: time.Now(), Payload: vp8Packet(true)})
+		time.Sleep(100 * time.Millisecond)
+		in.Track().RequestKeyframe(0) // for something lost after it
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 2, src.asked())
+	})
+}
+
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

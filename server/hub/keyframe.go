@@ -9,6 +9,7 @@ const keyframeEvery = 500 * time.Millisecond
 type keyframeRequests struct {
 	asked   time.Time // when the source was last asked
 	newest  time.Time // when the newest keyframe came
+	wanted  time.Time // when somebody last wanted one
 	pending bool      // a request waits for its time
 }
 
@@ -20,11 +21,12 @@ func (k *keyframeRequests) came(at time.Time) { k.newest = at }
 func (t *Track) RequestKeyframe(layer int) {
 	now := time.Now()
 	t.mu.Lock()
+	t.keyframe.wanted = now
 	wait := keyframeEvery - now.Sub(t.keyframe.asked)
 	if wait > 0 {
 		if !t.keyframe.pending {
 			t.keyframe.pending = true
-			time.AfterFunc(wait, func() { t.requestDue(now, layer) })
+			time.AfterFunc(wait, func() { t.requestDue(layer) })
 		}
 		t.mu.Unlock()
 		return
@@ -34,12 +36,13 @@ func (t *Track) RequestKeyframe(layer int) {
 	t.askSource(layer)
 }
 
-// requestDue sends a request that had to wait since it was made, unless a
-// keyframe or another request came first.
-func (t *Track) requestDue(made time.Time, layer int) {
+// requestDue sends a request that had to wait, unless a keyframe or another
+// request came after all who are waiting had asked.
+func (t *Track) requestDue(layer int) {
 	t.mu.Lock()
 	t.keyframe.pending = false
-	served := t.keyframe.newest.After(made) || t.keyframe.asked.After(made)
+	made := t.keyframe.wanted
+	served := t.keyframe.newest.After(made) || !t.keyframe.asked.Before(made)
 	if !served {
 		t.keyframe.asked = time.Now()
 	}

@@ -44,7 +44,7 @@ func (l *line) begin(p Incoming, head uint64, rate uint32) {
 	stamp := p.Timestamp
 	if l.ever {
 		passed := max(p.Arrival.UnixNano()-l.arrival, 0)
-		stamp = l.stamp + max(uint32(uint64(passed)*uint64(rate)/1e9), 1)
+		stamp = l.stamp + max(ticks(passed, rate), 1)
 	}
 	l.stampOffset = stamp - p.Timestamp
 	l.last, l.lastIn = head, p.Seq

@@ -71,3 +71,15 @@ func TestClockKeepsTracksInStep(t *testing.T) {
 	require.InDelta(t, 3-0.005, float64(a)/48_000, 1e-3)
 	require.InDelta(t, 3-0.005, float64(v)/90_000, 1e-3)
 }
+
+func TestClockAfterDays(t *testing.T) {
+	t.Parallel()
+	c := clock{rate: 90_000}
+	c.packet(1000, 5e9)
+	days := int64(1000 * 24 * 3600)
+	stamp, ok := c.stampAt(5e9 + days*1e9)
+	require.True(t, ok)
+	require.Equal(t, uint32(1000+days*90_000), stamp)
+	stamp, _ = c.stampAt(5e9 - 1e9/2)
+	require.Equal(t, uint32(1<<32+1000-45_000), stamp, "a moment before")
+}

@@ -3,6 +3,8 @@
 // that it asks for again leads back to the packet. It knows no packet.
 package seqmap
 
+import "math"
+
 // spans is how many skips are remembered: more than a viewer can make within
 // the time that its receiver asks for lost packets.
 const spans = 8
@@ -34,12 +36,12 @@ func (m *Map) Start(in, first uint64) {
 // Out returns the viewer's number of a packet; ok is false for a packet that
 // was skipped or lies before all that is remembered.
 func (m *Map) Out(in uint64) (out uint64, ok bool) {
-	var limit uint64 // where the span after the one looked at begins
+	limit := uint64(math.MaxUint64) // where the span after the one looked at begins
 	for i := m.n - 1; i >= max(0, m.n-spans); i-- {
 		s := m.spans[i%spans]
 		if in >= s.in {
 			out = s.out + (in - s.in)
-			if limit != 0 && out >= limit {
+			if out >= limit {
 				return 0, false
 			}
 			m.next = max(m.next, out+1)

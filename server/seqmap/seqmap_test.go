@@ -51,6 +51,18 @@ func TestLatePacketKeepsItsNumber(t *testing.T) {
 	require.False(t, ok, "before the start")
 }
 
+func TestSkipBeforeAnythingWasSent(t *testing.T) {
+	t.Parallel()
+	var m Map
+	m.Start(10, 0)
+	m.Start(20, 0)
+	_, ok := m.Out(15)
+	require.False(t, ok, "its number is another's")
+	out, ok := m.Out(20)
+	require.True(t, ok)
+	require.Zero(t, out)
+}
+
 // Every number handed out is new, follows the one before, and leads back.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
