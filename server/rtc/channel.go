@@ -149,7 +149,7 @@ func (c *Channel) open(ctx context.Context, m clientMessage, a auth.Action) erro
 	p, err := c.s.open(ctx, request{
 		grant: grant, proto: "ws", addr: c.peer.Addr(), offer: m.SDP, title: title, resume: m.Resume,
 		opened: func(e *session) { c.opened(m.ID, e) },
-		ended:  func(reason error) { c.ended(m.ID, reason) },
+		ended:  func(e *session, reason error) { c.ended(m.ID, e, reason) },
 	})
 	if err != nil {
 		c.free(m.ID)
@@ -179,13 +179,11 @@ func (c *Channel) claim(id string) error {
 	return nil
 }
 
-func (c *Channel) free(id string) *session {
+func (c *Channel) free(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.sessions[id]
 	delete(c.sessions, id)
 	delete(c.posters, id)
-	return e
 }
 
 func (c *Channel) opened(id string, e *session) {
@@ -200,9 +198,17 @@ func (c *Channel) opened(id string, e *session) {
 	}
 }
 
-// ended tells the client of a session that it did not end itself.
-func (c *Channel) ended(id string, reason error) {
-	if c.free(id) != nil {
+// ended tells the client of a session that it did not end itself. One that it
+// did may still be ending while another goes by the same id.
+func (c *Channel) ended(id string, e *session, reason error) {
+	c.mu.Lock()
+	running := c.sessions[id] == e
+	if running {
+		delete(c.sessions, id)
+		delete(c.posters, id)
+	}
+	c.mu.Unlock()
+	if running {
 		c.send(newStopped(id, reason))
 	}
 }

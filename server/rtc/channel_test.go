@@ -191,6 +191,29 @@ func TestChannelRestartsAViewer(t *testing.T) {
 	assert.Contains(t, m["message"], "resume")
 }
 
+// The session that was stopped ends while its id is another's already.
+func TestChannelIDIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true)
+	pub := h.client("")
+	pub.say("type", "publish", "id", "p", "stream", "harbour", "sdp", newCaster(t, webrtc.MimeTypeVP8).offer)
+	pub.expect("answer")
+	first, err := pub.c.get("p")
+	require.NoError(t, err)
+	pub.say("type", "stop", "id", "p")
+	pub.say("type", "publish", "id", "p", "stream", "harbour", "sdp", newCaster(t, webrtc.MimeTypeVP8).offer)
+	pub.expect("answer")
+	second, err := pub.c.get("p")
+	require.NoError(t, err)
+	<-first.media.Done()
+	pub.c.ended("p", first, hub.ErrEnded) // once more, whenever the first time was
+	got, err := pub.c.get("p")
+	require.NoError(t, err)
+	require.Same(t, second, got)
+	pub.c.Close()
+	<-second.media.Done()
+}
+
 func TestChannelResume(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, true)

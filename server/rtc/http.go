@@ -150,7 +150,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request, stream string) error
 	h.Set("Content-Type", typeSDP)
 	h.Set("Location", "/"+d.proto+"/"+stream+"/"+p.session.id)
 	h.Set("Cache-Control", "no-store")
-	addLinks(h, d.s.cfg.ICE.Servers(p.session.holder, r.Host))
+	addLinks(h, d.s.iceServers(p.session, r.Host))
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, p.answer)
 	return nil

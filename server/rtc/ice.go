@@ -28,6 +28,18 @@ type noICE struct{}
 func (noICE) Servers(string, string) []ICEServer { return nil }
 func (noICE) Revoke(string)                      {}
 
+// iceServers are those of a session. One that has ended meanwhile has had its
+// credentials revoked before they were made, so they are once more.
+func (s *Server) iceServers(e *session, host string) []ICEServer {
+	servers := s.cfg.ICE.Servers(e.holder, host)
+	select {
+	case <-e.media.Done():
+		s.cfg.ICE.Revoke(e.holder)
+	default:
+	}
+	return servers
+}
+
 // addLinks sets one Link header for each URL (RFC 9725 section 4.6).
 func addLinks(h http.Header, servers []ICEServer) {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)

@@ -21,10 +21,10 @@ type request struct {
 	proto  string
 	addr   netip.AddrPort
 	offer  string
-	title  string           // of a publication
-	resume string           // of a publication
-	ended  func(err error)  // called once when an opened session has ended; may be nil
-	opened func(s *session) // called before ended can be; may be nil
+	title  string                      // of a publication
+	resume string                      // of a publication
+	ended  func(s *session, err error) // called once when an opened session has ended; may be nil
+	opened func(s *session)            // called before ended can be; may be nil
 }
 
 // reply is what the client gets.
@@ -66,7 +66,7 @@ func (s *Server) open(ctx context.Context, r request) (reply, error) {
 }
 
 // attend waits for a session's end and forgets it.
-func (s *Server) attend(e *session, ended func(error), release func()) {
+func (s *Server) attend(e *session, ended func(*session, error), release func()) {
 	defer release()
 	e.await()
 	reason := e.media.Reason()
@@ -77,7 +77,7 @@ func (s *Server) attend(e *session, ended func(error), release func()) {
 	s.cfg.ICE.Revoke(e.holder)
 	s.log.Info("session ended", "stream", e.grant.Stream(), "proto", e.proto, "peer", e.addr, "action", e.grant.Action(), "reason", reason)
 	if ended != nil {
-		ended(reason)
+		ended(e, reason)
 	}
 }
 

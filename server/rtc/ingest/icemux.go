@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -119,9 +118,6 @@ type muxConn struct {
 
 	// guarded by once
 	once sync.Once
-
-	// atomic
-	peer atomic.Pointer[netip.AddrPort] // whom the last datagram went to
 }
 
 var _ ice.AddrPortReaderWriter = (*muxConn)(nil)
@@ -151,13 +147,11 @@ func (c *muxConn) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 
 // WriteToAddrPort implements ice.AddrPortReaderWriter. The agent writes to an
 // address first when it answers a check whose MESSAGE-INTEGRITY it verified, so
-// this is where the port learns whose the address is, and never on reading.
+// this is where the port learns whose the address is, and never on reading. It
+// is told each time: a forged check of another session may have taken it away.
 func (c *muxConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	if last := c.peer.Load(); last == nil || *last != to {
-		c.mux.port.Learn(to, c.mux.ufrag)
-		c.peer.Store(&to)
-	}
+	c.mux.port.Learn(to, c.mux.ufrag)
 	if err := c.mux.port.Send(b, to); err != nil {
 		return 0, err
 	}
