@@ -106,7 +106,22 @@ func (c *credentials) keyAt(username string, now time.Time) (stun.MessageIntegri
 	if !ok {
 		return nil, false
 	}
-	return stun.NewLongTermIntegrity(username, c.realm, c.password(username)), true
+	return c.keyOf(username), true
+}
+
+// keyOf returns the key of a username, in force or not.
+func (c *credentials) keyOf(username string) stun.MessageIntegrity {
+	return stun.NewLongTermIntegrity(username, c.realm, c.password(username))
+}
+
+// key returns the key with which a client may sign. The expiry of a credential
+// is for beginning: an allocation that was made with it goes on until its
+// session ends, which revokes it, however long that lasts.
+func (s *Server) key(c client, username string) (stun.MessageIntegrity, bool) {
+	if owner, ok := s.allocations.owner(c); ok && owner == username {
+		return s.credentials.keyOf(username), true
+	}
+	return s.credentials.key(username)
 }
 
 func (c *credentials) password(username string) string {

@@ -104,7 +104,7 @@ func (g *gate) request(m *stun.Message) []byte {
 	if username.GetFrom(m) != nil || realm.GetFrom(m) != nil || realm.String() != s.cfg.Realm {
 		return g.unknown(m)
 	}
-	key, ok := s.credentials.key(username.String())
+	key, ok := s.key(g.client, username.String())
 	if !ok || key.Check(m) != nil {
 		return g.unknown(m)
 	}

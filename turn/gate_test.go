@@ -257,11 +257,13 @@ func TestExpiredCredential(t *testing.T) {
 	r := h.guest(t, "udp")
 	r.allocate()
 	require.Zero(t, code(t, r.signed(stun.MethodRefresh)))
-	late := time.Now().Add(credentialLife + time.Second)
-	_, ok := h.credentials.keyAt(r.user, late)
-	require.False(t, ok)
-	_, ok = h.credentials.keyAt(r.user, time.Now())
-	require.True(t, ok)
+	h.credentials.revoke(r.user) // as if its time were over, for the server's clock cannot be set
+	require.Zero(t, code(t, r.signed(stun.MethodRefresh)), "who watches for long stays")
+	require.Zero(t, code(t, r.signed(stun.MethodCreatePermission, peer(h.addr))))
+	stranger := h.rawDial(t, "udp", r.user, r.password)
+	require.Equal(t, stun.CodeUnauthorized, code(t, stranger.signed(stun.MethodAllocate, transport(17))), "but nothing is begun")
+	require.Zero(t, code(t, r.signed(stun.MethodRefresh, lifetime(0))))
+	require.Equal(t, stun.CodeUnauthorized, code(t, r.signed(stun.MethodAllocate, transport(17))), "not even again")
 }
 
 // A credential ends with its session: at once for what it has, and for good.

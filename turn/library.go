@@ -25,8 +25,8 @@ func (s *Server) serve() (*pionturn.Server, error) {
 		Realm:         s.cfg.Realm,
 		LoggerFactory: quiet{s.log},
 		InboundMTU:    maxMessage + 1, // the library drops what fills its buffer
-		AuthHandler: func(username, _ string, _ net.Addr) ([]byte, bool) {
-			return s.credentials.key(username)
+		AuthHandler: func(username, _ string, src net.Addr) ([]byte, bool) {
+			return s.key(clientOf(src), username)
 		},
 		QuotaHandler: s.quota,
 		EventHandler: pionturn.EventHandler{
