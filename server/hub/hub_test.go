@@ -209,6 +209,32 @@ func TestSecondPublisher(t *testing.T) {
 	require.NoError(t, err, "whoever knows the secret is the same publisher")
 }
 
+func TestTracksAreThoseOfTheLastPublication(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	p := publish(t, h, &fakeSource{}, Options{})
+	video, err := p.AddTrack(media.Video, vp8)
+	require.NoError(t, err)
+	sink := &fakeSink{}
+	video.Track().Attach(sink)
+	_, err = p.AddTrack(media.Audio, media.Codec{Name: media.Opus, ClockRate: 48_000})
+	require.NoError(t, err)
+	p.Close(errors.New("lost"))
+	require.Len(t, h.Info("harbour").Tracks, 2, "while its viewers wait")
+
+	p = publish(t, h, &fakeSource{}, Options{})
+	require.Len(t, p.Stream().Tracks(), 2, "nothing else is known yet")
+	_, err = p.AddTrack(media.Audio, media.Codec{Name: media.Opus, ClockRate: 48_000})
+	require.NoError(t, err)
+	require.Equal(t, []TrackInfo{{Kind: "audio", Codec: "opus"}}, h.Info("harbour").Tracks)
+	require.Nil(t, p.Stream().Track(media.Video), "nobody is refused for a codec that is not sent")
+	again, err := p.AddTrack(media.Video, vp8)
+	require.NoError(t, err)
+	require.Same(t, video.Track(), again.Track(), "goes on where it was")
+	p.Close(ErrEnded)
+	require.ErrorIs(t, sink.closed, ErrEnded)
+}
+
 func TestKeyframeRequestsAreMerged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -99,8 +99,10 @@ func (p *Publication) AddTrack(k media.Kind, c media.Codec) (*Input, error) {
 	if c.ClockRate == 0 {
 		return nil, errors.New("a track needs a clock rate")
 	}
-	t := p.stream.track(k, c)
-	in := t.bind(c, p.clock)
+	in, err := p.stream.feed(p, k, c)
+	if err != nil {
+		return nil, err
+	}
 	p.stream.tracksChanged()
 	return in, nil
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ type Stream struct {
 	info          Info        // Viewers, Poster and Tracks are filled in when asked for
 	poster        []byte
 	posterVersion int
+	everyTrack    []*Track     // those of earlier publications too
+	feeding       *Publication // whose tracks the present ones are
 
 	// atomic
 	tracks atomic.Pointer[[]*Track]
@@ -44,8 +47,9 @@ func newStream(h *Hub, name string) *Stream {
 // Name returns the stream's name.
 func (s *Stream) Name() string { return s.name }
 
-// Tracks returns the tracks, at most one of a kind. The slice is shared: do
-// not change it.
+// Tracks returns the tracks, at most one of a kind. Until a new publication has
+// given its first, they are those of the one before. The slice is shared: do not
+// change it.
 func (s *Stream) Tracks() []*Track { return *s.tracks.Load() }
 
 // Track returns the track of a kind, or nil.
@@ -171,7 +175,7 @@ func (s *Stream) end(reason error) {
 	p := s.publication
 	s.publication = nil
 	info := s.infoLocked()
-	subscriptions := s.subscriptions
+	subscriptions, tracks := s.subscriptions, s.everyTrack
 	s.subscriptions = map[*Subscription]struct{}{}
 	s.mu.Unlock()
 
@@ -182,24 +186,35 @@ func (s *Stream) end(reason error) {
 	for sub := range subscriptions {
 		sub.finish(reason)
 	}
-	for _, t := range s.Tracks() {
+	for _, t := range tracks {
 		t.closeSinks(reason)
 	}
 	s.hub.cfg.Log.Info("stream ended", "stream", s.name, "reason", reason)
 	s.hub.announce(StreamEnded, info)
 }
 
-// track returns the track of a kind, making it when it is new.
-func (s *Stream) track(k media.Kind, c media.Codec) *Track {
+// feed makes p the one that writes the track of a kind, which is made when it
+// is new. It returns ErrReplaced when the stream is not p's any more.
+func (s *Stream) feed(p *Publication, k media.Kind, c media.Codec) (*Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.Track(k); t != nil {
-		return t
+	if s.publication != p {
+		return nil, ErrReplaced
 	}
-	t := newTrack(s, k, c)
-	list := append(append([]*Track(nil), s.Tracks()...), t)
+	i := slices.IndexFunc(s.everyTrack, func(t *Track) bool { return t.kind == k })
+	if i < 0 {
+		i = len(s.everyTrack)
+		s.everyTrack = append(s.everyTrack, newTrack(s, k, c))
+	}
+	t := s.everyTrack[i]
+	var list []*Track
+	if s.feeding == p {
+		list = without(slices.Clone(s.Tracks()), t)
+	}
+	list = append(list, t)
+	s.feeding = p
 	s.tracks.Store(&list)
-	return t
+	return t.bind(c, p.clock), nil
 }
 
 // tracksChanged tells subscriptions and observers.
