@@ -40,8 +40,8 @@ type part struct {
 // people in, then what they use.
 func (a *App) parts() []part {
 	return []part{
+		{"rtc", a.rtc}, // before the door through which it says goodbye
 		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.port.HTTP()) })},
-		{"rtc", a.rtc},
 		{"hub", a.hub},
 		{"egress", a.egress},
 		{"turn", a.turn},

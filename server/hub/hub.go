@@ -79,16 +79,16 @@ func (h *Hub) all() []*Stream {
 // Options describe a publication.
 type Options struct {
 	Proto  string // "ws", "whip", "rtmp", ...
-	Peer   string // network address, for the log
+	Peer   string // network address, with or without port
 	Title  string // what viewers see above the name, at most 120 characters
 	Resume string // secret of an earlier publication that this one takes over
 }
 
 // Publish makes src the source of the stream that g names. It returns
 // ErrDenied for a grant that is not for publishing, ErrShutdown while the
-// server ends, and ErrBusy while another principal publishes: the same subject,
-// or whoever knows the running publication's Resume secret, takes over and the
-// older one is closed with ErrReplaced.
+// server ends, and ErrBusy while another principal publishes or may come back:
+// the same subject, or whoever knows the publication's Resume secret, takes
+// over and the older one is closed with ErrReplaced.
 func (h *Hub) Publish(g auth.Grant, src Source, o Options) (*Publication, error) {
 	if !g.Allows(auth.Publish, time.Now()) {
 		return nil, ErrDenied

@@ -171,6 +171,24 @@ func TestEndedByPublisherEndsAtOnce(t *testing.T) {
 	require.Equal(t, Live, h.Info("harbour").State, "the name is free again")
 }
 
+func TestLostPublicationKeepsItsName(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	lost := errors.New("lost")
+	p := publish(t, h, &fakeSource{}, Options{Peer: "192.0.2.1:1000"})
+	p.grant = auth.Grant{}
+	p.Close(lost)
+	_, err := h.open("harbour")
+	require.NoError(t, err)
+	anybody := auth.Grant{}
+	require.False(t, p.yieldsTo(anybody, Options{Peer: "192.0.2.2:1000"}), "somebody else")
+	require.True(t, p.yieldsTo(anybody, Options{Peer: "192.0.2.1:2000"}), "the same encoder, connecting again")
+	_, err = h.Publish(auth.System(auth.Publish, "harbour"), &fakeSource{}, Options{Peer: "192.0.2.1:2000"})
+	require.ErrorIs(t, err, ErrBusy, "a subject is not nobody")
+	_, err = h.Publish(auth.System(auth.Publish, "harbour"), &fakeSource{}, Options{Resume: p.Resume()})
+	require.NoError(t, err)
+}
+
 func TestLostPublicationCanStillBeEnded(t *testing.T) {
 	t.Parallel()
 	h := New(Config{})

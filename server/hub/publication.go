@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image/jpeg"
+	"net"
 	"sync"
 	"unicode/utf8"
 
@@ -33,6 +34,7 @@ type Publication struct {
 	stream *Stream
 	source Source
 	grant  auth.Grant
+	host   string // where it came from
 	resume string
 	done   chan struct{}
 	clock  *publisherClock
@@ -42,14 +44,33 @@ type Publication struct {
 	reason error
 }
 
-func newPublication(s *Stream, src Source, g auth.Grant) *Publication {
-	return &Publication{stream: s, source: src, grant: g, resume: rand.Text(), done: make(chan struct{}), clock: &publisherClock{}}
+func newPublication(s *Stream, src Source, g auth.Grant, o Options) *Publication {
+	return &Publication{
+		stream: s, source: src, grant: g, host: host(o.Peer), resume: rand.Text(), done: make(chan struct{}), clock: &publisherClock{},
+	}
 }
 
-// yieldsTo tells whether a new publication may take this one's place.
-func (p *Publication) yieldsTo(g auth.Grant, resume string) bool {
-	same := g.Subject() != "" && g.Subject() == p.grant.Subject()
-	return same || subtle.ConstantTimeCompare([]byte(resume), []byte(p.resume)) == 1
+// yieldsTo tells whether a new publication may take this one's place: the same
+// subject or whoever knows its secret may. Where nobody has to say who he is,
+// one that was lost yields to the address it came from, because an encoder that
+// reconnects knows no secret.
+func (p *Publication) yieldsTo(g auth.Grant, o Options) bool {
+	if g.Subject() != "" && g.Subject() == p.grant.Subject() {
+		return true
+	}
+	if subtle.ConstantTimeCompare([]byte(o.Resume), []byte(p.resume)) == 1 {
+		return true
+	}
+	anonymous := g.Subject() == "" && p.grant.Subject() == ""
+	return anonymous && p.Reason() != nil && p.host == host(o.Peer)
+}
+
+// host returns a network address without its port.
+func host(peer string) string {
+	if h, _, err := net.SplitHostPort(peer); err == nil {
+		return h
+	}
+	return peer
 }
 
 // Stream returns the stream that this publication feeds.

@@ -97,11 +97,15 @@ func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, g
 		return nil, true, nil
 	}
 	older := s.publication
-	if older != nil && !older.yieldsTo(g, o.Resume) {
+	holder := older
+	if holder == nil {
+		holder = s.lost // may come back within the grace time
+	}
+	if holder != nil && !holder.yieldsTo(g, o) {
 		s.mu.Unlock()
 		return nil, false, ErrBusy
 	}
-	p = newPublication(s, src, g)
+	p = newPublication(s, src, g, o)
 	s.publication, s.lost = p, nil
 	if s.grace != nil {
 		s.grace.Stop()
@@ -111,7 +115,7 @@ func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, g
 		s.info.Since = time.Now().UnixMilli()
 	}
 	s.info.State, s.info.AwaySince, s.info.Proto = Live, 0, o.Proto
-	if o.Title != "" || older == nil {
+	if o.Title != "" || holder == nil {
 		s.info.Title = o.Title
 	}
 	info := s.infoLocked()

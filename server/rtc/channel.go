@@ -70,12 +70,12 @@ func (c *Channel) iceServers() []ICEServer {
 func (c *Channel) send(m any) { _ = c.peer.Send(m) }
 
 // Handle takes one message. Whatever is wrong with it is answered by an error
-// message; the error returned says only that it was no message at all.
+// message and the connection goes on.
 func (c *Channel) Handle(ctx context.Context, raw json.RawMessage) error {
 	var m clientMessage
 	if err := json.Unmarshal(raw, &m); err != nil {
-		c.send(newError("", offer.Malformed("The message cannot be read: %v.", err)))
-		return errBadMessage
+		c.send(newError("", offer.Malformed("A field of the message has the wrong type; see the protocol for what each one holds.")))
+		return nil
 	}
 	if err := c.dispatch(ctx, m); err != nil {
 		c.logRefusal(m, err)
@@ -171,7 +171,7 @@ func (c *Channel) claim(id string) error {
 	case c.closed:
 		return hub.ErrShutdown
 	case used:
-		return ErrNoSession
+		return errUsed
 	case len(c.sessions) >= maxIDs:
 		return ErrTooMany
 	}
@@ -317,8 +317,9 @@ func (c *Channel) poster(m clientMessage) error {
 	if err != nil {
 		return err
 	}
-	if err := c.posterDue(m.ID, time.Now()); err != nil {
-		return err
+	now := time.Now()
+	if !c.posterDue(m.ID, now) {
+		return errPosters
 	}
 	if err := p.Publication().SetPoster(m.JPEG); err != nil {
 		if errors.Is(err, hub.ErrPoster) {
@@ -326,17 +327,16 @@ func (c *Channel) poster(m clientMessage) error {
 		}
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.posters[m.ID] = now
 	return nil
 }
 
-func (c *Channel) posterDue(id string, now time.Time) error {
+func (c *Channel) posterDue(id string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now.Sub(c.posters[id]) < posterEvery {
-		return errTooQuick
-	}
-	c.posters[id] = now
-	return nil
+	return now.Sub(c.posters[id]) >= posterEvery
 }
 
 // stop ends a session as its client wants it; no stopped message follows.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
@@ -14,13 +15,14 @@ import (
 
 // Why a session ended or was refused, beside the hub's and auth's reasons.
 var (
-	ErrLost       = errors.New("the connection of the client was lost")
-	ErrExpired    = errors.New("the token's time is over")
-	ErrTooMany    = errors.New("too many sessions are open")
-	ErrNoSession  = errors.New("there is no such session")
-	errRestart    = errors.New("a publication cannot restart ICE")
-	errTooQuick   = errors.New("too many requests")
-	errBadMessage = errors.New("the message is malformed")
+	ErrLost      = errors.New("the connection of the client was lost")
+	ErrExpired   = errors.New("the token's time is over")
+	ErrTooMany   = errors.New("too many sessions are open")
+	ErrNoSession = errors.New("there is no such session")
+	errRestart   = errors.New("a publication cannot restart ICE")
+	errTooQuick  = errors.New("too many requests")
+	errPosters   = errors.New("posters come too quickly")
+	errUsed      = errors.New("the id is in use")
 )
 
 // failure is an error as people and programs at a door see it.
@@ -54,6 +56,10 @@ func refusals() []known {
 			"Too many wrong keys or passwords came from this address. Wait a minute and try again.", 60, ""}},
 		{errTooQuick, failure{"throttled", http.StatusTooManyRequests, "Too many requests",
 			"Requests come too quickly from this address. Wait a second and try again.", 1, ""}},
+		{errPosters, failure{"throttled", http.StatusTooManyRequests, "Too many posters",
+			"A publication takes one poster every 5 s. Send the next one then.", int(posterEvery / time.Second), ""}},
+		{errUsed, failure{"no_session", http.StatusConflict, "Id in use",
+			"This connection has a session of that id already. Choose another id, or stop that session first.", 0, ""}},
 		{ErrTooMany, failure{"throttled", http.StatusTooManyRequests, "Too many sessions",
 			"Too many sessions are open for this key, token or address. Close one, or wait until one ends, and try again.", 20, ""}},
 		{hub.ErrBusy, failure{"busy", http.StatusConflict, "Stream in use",

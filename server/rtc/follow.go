@@ -22,13 +22,14 @@ type follows struct {
 	mu      sync.Mutex
 	streams map[string]map[*Channel]struct{}
 	changed map[string]struct{}
+	ended   map[string]hub.Info              // the last state of streams that have just ended
 	fresh   map[*Channel]map[string]struct{} // began to follow, gets the state now
 }
 
 func newFollows(h *hub.Hub) *follows {
 	return &follows{
 		hub: h, wake: make(chan struct{}, 1),
-		streams: map[string]map[*Channel]struct{}{}, changed: map[string]struct{}{},
+		streams: map[string]map[*Channel]struct{}{}, changed: map[string]struct{}{}, ended: map[string]hub.Info{},
 		fresh: map[*Channel]map[string]struct{}{},
 	}
 }
@@ -39,6 +40,9 @@ func (f *follows) StreamEvent(e hub.Event) {
 	_, followed := f.streams[e.Info.Name]
 	if followed {
 		f.changed[e.Info.Name] = struct{}{}
+		if e.Kind == hub.StreamEnded {
+			f.ended[e.Info.Name] = e.Info
+		}
 	}
 	f.mu.Unlock()
 	if followed {
@@ -95,11 +99,16 @@ func (f *follows) send() {
 			put(due, stream, c)
 		}
 	}
+	ended := f.ended
+	f.ended = map[string]hub.Info{}
 	clear(f.changed)
 	clear(f.fresh)
 	f.mu.Unlock()
 	for stream, channels := range due {
 		m := streamMessage{Ch: "rtc", Type: "stream", Stream: f.hub.Info(stream)}
+		if last, ok := ended[stream]; ok && m.Stream.State == hub.Offline {
+			m.Stream = last
+		}
 		for c := range channels {
 			c.send(m)
 		}
