@@ -110,6 +110,8 @@ func (v *Viewer) secure(ctx context.Context) (*dtls.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = v.pipe.Close() }) // the pipe has no deadlines
+	defer stop()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
