@@ -99,6 +99,7 @@ type receiver struct {
 	socket net.PacketConn
 	srtp   *srtp.Context
 	sent   map[[2]uint32][]byte // SSRC and number → what was sealed under them
+	last   []byte               // of these
 	heard  uint64
 }
 
@@ -134,7 +135,7 @@ func (r *receiver) hear(n int) {
 		if before, ok := r.sent[index]; ok {
 			require.Equal(r.t, before, plain, "one SRTP index, two packets")
 		}
-		r.sent[index] = bytes.Clone(plain)
+		r.sent[index], r.last = plain, plain
 	}
 }
 
@@ -211,12 +212,30 @@ func TestNothingOfTheCodecBeforeIsRepeated(t *testing.T) {
 	r.nackAll() // in the moment between the codecs
 	b.serve()
 	b.video.WritePacket(hub.Incoming{Seq: 1, Marker: true, Arrival: time.Now(), Payload: []byte{0x08, 0}})
+	before := binary.BigEndian.Uint16(r.last[2:])
 	b.serve()
 	r.hear(1)
+	require.EqualValues(t, 98, r.last[1]&0x7f, "the payload type of VP9")
+	require.Equal(t, before+1, binary.BigEndian.Uint16(r.last[2:]))
 	r.nackAll()
 	b.serve()
 	r.hear(1)
 	r.silent()
+}
+
+func TestCodecChangesToOneThatTheViewerLacks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.packets(true, 1)
+	lacks, other := b.watch(withoutRTX()), b.watch(strings.Replace(chromiumOffer, "125 red", "125 H265", 1))
+	b.serve()
+	b.publish(media.Codec{Name: media.H265, ClockRate: 90_000})
+	b.serve()
+	<-lacks.Done()
+	var unsupported *UnsupportedError
+	require.ErrorAs(t, lacks.Reason(), &unsupported)
+	require.Equal(t, media.H265, unsupported.Codec)
+	require.NoError(t, other.Reason())
 }
 
 func TestFloodOfFeedbackIsOneLetter(t *testing.T) {
