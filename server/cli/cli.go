@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/bench"
@@ -72,9 +73,30 @@ func newRoot(env Env) *cobra.Command {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, plain(err)) })
 	root.AddCommand(newServe(env), newUser(env), newToken(env), newKey(env), newVersion(env), bench.Command())
 	return root
+}
+
+// plain says which values a flag takes, where the error tells only what the
+// parser made of a wrong one.
+func plain(err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	var values string
+	switch wrong.GetFlag().Value.Type() {
+	case "bool":
+		values = "true or false"
+	case "duration":
+		values = "a time like 90m or 24h"
+	case "int":
+		values = "a whole number"
+	default:
+		return err
+	}
+	return fmt.Errorf("--%s is %s, not %q", wrong.GetFlag().Name, values, wrong.GetValue())
 }
 
 // takes makes a cobra check of a number of arguments, whose error is a wrong usage.

@@ -30,8 +30,18 @@ func run(t *testing.T, stdin string, args ...string) result {
 	require.NoError(t, err)
 	defer in.Close()
 	var out, errs bytes.Buffer
-	code := cli.Main(t.Context(), args, cli.Env{In: in, Out: &out, Err: &errs})
+	code := cli.Main(t.Context(), args, cli.Env{In: in, Out: &out, Err: &errs, Environ: []string{"HELIOGRAPH_LATER=1"}})
 	return result{code, out.String(), errs.String()}
+}
+
+// folder returns a data folder with an empty database.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), dir)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	return dir
 }
 
 // service opens the database that the commands wrote.
@@ -47,12 +57,13 @@ func service(t *testing.T, dir string) *auth.Service {
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	for _, args := range [][]string{
 		{"dance"},
 		{"serve", "now"},
 		{"--rtmp", ":1935"},
 		{"--listen", "80"},
+		{"--listen", "127.0.0.1:0", "--public-host", "nosuch.invalid", "--data", dir},
 		{"--log", "xml"},
 		{"user"},
 		{"user", "dance"},
@@ -78,6 +89,50 @@ func TestWrongUsage(t *testing.T) {
 		require.Contains(t, r.err, "heliograph: ", "%v", args)
 		require.Contains(t, r.err, "--help", "%v", args)
 	}
+}
+
+func TestMistakesAreExplained(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for want, args := range map[string][]string{
+		`--open is true or false, not "maybe"`:           {"--open=maybe"},
+		`--ttl is a time like 90m or 24h, not "soon"`:    {"token", "--ttl", "soon"},
+		`--viewers is a whole number, not "many"`:        {"bench", "--viewers", "many"},
+		`--public-host: "nosuch.invalid" has no address`: {"--listen", "127.0.0.1:0", "--public-host", "nosuch.invalid", "--data", dir},
+		"is a file": {"--listen", "127.0.0.1:0", "--data", file},
+		`level=WARN msg="no setting has this name`: {"--listen", "127.0.0.1:0", "--data", file},
+		"variable=HELIOGRAPH_LATER":                {"--listen", "127.0.0.1:0", "--data", file},
+	} {
+		r := run(t, "", args...)
+		require.NotZero(t, r.code, "%v", args)
+		require.Contains(t, r.err, want)
+		for _, raw := range []string{"strconv", "--listen"} {
+			require.NotContains(t, r.err, raw, "%v", args)
+		}
+	}
+}
+
+func TestOnlyTheServersDatabase(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	commands := [][]string{{"key", "harbour"}, {"token", "--stream", "harbour", "--action", "watch"}, {"user", "list"}, {"user", "remove", "ada"}, {"user", "import"}}
+	for _, args := range commands {
+		r := run(t, "", append(args, "--data", dir)...)
+		require.Equal(t, 1, r.code, "%v", args)
+		require.Empty(t, r.out)
+		require.Contains(t, r.err, "no database of heliograph in "+dir)
+		require.Contains(t, r.err, "--data")
+		require.NoDirExists(t, dir)
+	}
+	file := filepath.Join(t.TempDir(), "settings.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("data: "+dir+"\n"), 0o600))
+	r := run(t, "correct horse\n", "user", "add", "ada", "--role", "Publisher", "--config", file)
+	require.Zero(t, r.code, r.err)
+	require.Equal(t, "made user ada (publisher) in "+dir+"\n", r.out)
+	r = run(t, "", "key", "harbour", "--config", file)
+	require.Zero(t, r.code, r.err)
 }
 
 func TestHelpAndVersion(t *testing.T) {
@@ -127,7 +182,7 @@ func TestUsers(t *testing.T) {
 
 func TestKeysAndTokens(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	key := run(t, "", "key", "harbour", "--private", "--data", dir)
 	require.Zero(t, key.code, key.err)
 	token := run(t, "", "token", "--stream", "harbour", "--action", "watch", "--ttl", "1h", "--data", dir)

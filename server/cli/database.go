@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -11,16 +12,31 @@ import (
 	"github.com/heliograph/heliograph/server/store"
 )
 
+// database is what a command on the database works with.
+type database struct {
+	*auth.Service
+	folder string // its whole path
+}
+
+// opener is store.OpenExisting, which all commands use but one: a key in a
+// database that the command itself has made would open no server. Only
+// store.Open lets user add prepare a first start.
+type opener func(ctx context.Context, dir string) (*store.Store, error)
+
 // onDatabase makes cmd work on the database of --data, which a running server
 // may have open too.
-func onDatabase(cmd *cobra.Command, env Env, run func(ctx context.Context, s *auth.Service, args []string) error) *cobra.Command {
-	config.DataFlag(cmd.Flags())
+func onDatabase(cmd *cobra.Command, env Env, open opener, run func(ctx context.Context, d database, args []string) error) *cobra.Command {
+	config.DatabaseFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		settings, err := config.Load(cmd.Flags(), env.Environ)
 		if err != nil {
 			return err
 		}
-		db, err := store.Open(cmd.Context(), settings.Data)
+		folder, err := filepath.Abs(settings.Data)
+		if err != nil {
+			return err
+		}
+		db, err := open(cmd.Context(), folder)
 		if err != nil {
 			return err
 		}
@@ -29,7 +45,7 @@ func onDatabase(cmd *cobra.Command, env Env, run func(ctx context.Context, s *au
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), s, args)
+		return run(cmd.Context(), database{s, folder}, args)
 	}
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/app"
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/store"
 )
 
 const (
@@ -27,14 +28,14 @@ func newToken(env Env) *cobra.Command {
 	stream := cmd.Flags().String("stream", "", "name of the stream")
 	action := cmd.Flags().String("action", "", "publish or watch")
 	ttl := cmd.Flags().Duration("ttl", defaultTTL, "how long it is valid, like 90m or 24h")
-	return onDatabase(cmd, env, func(_ context.Context, s *auth.Service, _ []string) error {
+	return onDatabase(cmd, env, store.OpenExisting, func(_ context.Context, d database, _ []string) error {
 		if a := auth.Action(*action); a != auth.Publish && a != auth.Watch {
 			return fmt.Errorf("%w: --action is publish or watch, not %q", errUsage, *action)
 		}
 		if *ttl > maxTTL {
 			return fmt.Errorf("%w: --ttl is at most %s", errUsage, maxTTL)
 		}
-		token, err := s.NewToken(auth.Action(*action), *stream, *ttl)
+		token, err := d.NewToken(auth.Action(*action), *stream, *ttl)
 		if err != nil {
 			return err
 		}
@@ -51,12 +52,12 @@ func newKey(env Env) *cobra.Command {
 		Args:  takes(1, 1, "the stream's name"),
 	}
 	private := cmd.Flags().Bool("private", false, "watching the stream needs the key, a token or a sign-in too; --private=false makes it public again")
-	return onDatabase(cmd, env, func(ctx context.Context, s *auth.Service, args []string) error {
+	return onDatabase(cmd, env, store.OpenExisting, func(ctx context.Context, d database, args []string) error {
 		var change *bool
 		if cmd.Flags().Changed("private") {
 			change = private
 		}
-		key, err := s.NewKey(ctx, args[0], change)
+		key, err := d.NewKey(ctx, args[0], change)
 		if err != nil {
 			return err
 		}

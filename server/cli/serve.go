@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os/signal"
 	"syscall"
@@ -34,11 +36,28 @@ func serve(ctx context.Context, env Env, settings config.Settings) error {
 	defer stop()
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	a, err := app.New(ctx, app.Config{Settings: settings, Out: env.Out, Err: env.Err, Log: newLog(env, settings.Log)})
+	log := newLog(env, settings.Log)
+	for _, name := range config.Unknown(env.Environ) {
+		log.Warn("no setting has this name, it is ignored", "variable", name)
+	}
+	a, err := app.New(ctx, app.Config{Settings: settings, Out: env.Out, Err: env.Err, Log: log})
 	if err != nil {
-		return err
+		return blamed(err)
 	}
 	return a.Run(ctx)
+}
+
+// blamed turns an error that knows the setting to blame into one about that
+// setting, whatever was being done when it came up.
+func blamed(err error) error {
+	var wrong interface {
+		error
+		Setting() string
+	}
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%w: --%s: %w", config.ErrSettings, wrong.Setting(), wrong)
+	}
+	return err
 }
 
 func newLog(env Env, format string) *slog.Logger {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/store"
 )
 
 func newUser(env Env) *cobra.Command {
@@ -33,7 +34,7 @@ func newUserAdd(env Env) *cobra.Command {
 		Args:  takes(1, 1, "the user's name"),
 	}
 	roleText := cmd.Flags().String("role", string(auth.Viewer), "viewer, publisher, moderator or admin")
-	return onDatabase(cmd, env, func(ctx context.Context, s *auth.Service, args []string) error {
+	return onDatabase(cmd, env, store.Open, func(ctx context.Context, d database, args []string) error {
 		role, err := auth.ParseRole(*roleText)
 		if err != nil {
 			return err
@@ -42,18 +43,22 @@ func newUserAdd(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = s.AddUser(ctx, args[0], password, role)
+		err = d.AddUser(ctx, args[0], password, role)
 		if errors.Is(err, auth.ErrExists) {
 			return fmt.Errorf("there is a user %q already; remove it first, or import a line for it", args[0])
 		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(env.Out, "made user %s (%s) in %s\n", args[0], role, d.folder)
 		return err
 	})
 }
 
 func newUserList(env Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the users", Args: takes(0, 0, "no arguments")}
-	return onDatabase(cmd, env, func(ctx context.Context, s *auth.Service, _ []string) error {
-		users, err := s.Users(ctx)
+	return onDatabase(cmd, env, store.OpenExisting, func(ctx context.Context, d database, _ []string) error {
+		users, err := d.Users(ctx)
 		if err != nil {
 			return err
 		}
@@ -72,8 +77,8 @@ func newUserList(env Env) *cobra.Command {
 
 func newUserRemove(env Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "remove NAME", Short: "Remove a user and end his sessions", Args: takes(1, 1, "the user's name")}
-	return onDatabase(cmd, env, func(ctx context.Context, s *auth.Service, args []string) error {
-		err := s.RemoveUser(ctx, args[0])
+	return onDatabase(cmd, env, store.OpenExisting, func(ctx context.Context, d database, args []string) error {
+		err := d.RemoveUser(ctx, args[0])
 		if errors.Is(err, auth.ErrNotFound) {
 			return fmt.Errorf("there is no user %q; 'heliograph user list' shows all", args[0])
 		}
@@ -89,7 +94,7 @@ func newUserImport(env Env) *cobra.Command {
 			"The highest role counts. Users that exist are changed. Either all lines are taken or none.",
 		Args: takes(0, 1, "one file"),
 	}
-	return onDatabase(cmd, env, func(ctx context.Context, s *auth.Service, args []string) error {
+	return onDatabase(cmd, env, store.OpenExisting, func(ctx context.Context, d database, args []string) error {
 		users, err := readUsers(env, args)
 		if err != nil {
 			return err
@@ -99,7 +104,7 @@ func newUserImport(env Env) *cobra.Command {
 				fmt.Fprintf(env.Err, "The password of %s is short; let it be changed.\n", u.Name)
 			}
 		}
-		if err := s.ImportUsers(ctx, users); err != nil {
+		if err := d.ImportUsers(ctx, users); err != nil {
 			return err
 		}
 		fmt.Fprintf(env.Out, "%d users imported\n", len(users))

@@ -9,6 +9,13 @@ import (
 	"strings"
 )
 
+// Bounds on the first user's password, in bytes: those of one that is chosen in
+// the web app.
+const (
+	minPassword = 8
+	maxPassword = 1024
+)
+
 // known tells whether key is a setting of the file and the environment.
 func known(key string) bool {
 	switch key {
@@ -85,6 +92,9 @@ func (s Settings) Validate() error {
 		if err := CheckHost(h); err != nil {
 			return fmt.Errorf("%w: --%s: %w", ErrSettings, keyPublicHost, err)
 		}
+	}
+	if n := len(s.AdminPassword); n != 0 && (n < minPassword || n > maxPassword) {
+		return fmt.Errorf("%w: %s needs %d to %d characters", ErrSettings, envAdminPassword, minPassword, maxPassword)
 	}
 	if s.Log != "text" && s.Log != "json" {
 		return fmt.Errorf("%w: --%s is text or json, not %q", ErrSettings, keyLog, s.Log)

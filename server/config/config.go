@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -37,6 +38,9 @@ const envAdminPassword = EnvPrefix + "ADMIN_PASSWORD"
 
 const flagConfig = "config"
 
+// envConfig names the file for a command without the flag.
+const envConfig = EnvPrefix + "CONFIG"
+
 // maxFile bounds the settings file, in bytes.
 const maxFile = 1 << 20
 
@@ -56,8 +60,7 @@ var ErrSettings = errors.New("the settings are wrong")
 
 // Flags adds the flags of the server to fs.
 func Flags(fs *pflag.FlagSet) {
-	DataFlag(fs)
-	fs.String(flagConfig, "", "YAML file with settings; its keys are named like these flags")
+	DatabaseFlags(fs)
 	fs.String(keyListen, ":8080", "the one port, TCP and UDP of the same number; 127.0.0.1:0 picks a free one")
 	fs.StringSlice(keyPublicHost, nil, "name or address announced to clients; may be given more than once (default: found from the interfaces)")
 	fs.Bool(keyOpen, false, "anyone may publish, for a demo or a LAN")
@@ -65,8 +68,9 @@ func Flags(fs *pflag.FlagSet) {
 	fs.String(keyLog, "text", "how to log to stderr: text or json")
 }
 
-// DataFlag adds the flag that all commands on the database share.
-func DataFlag(fs *pflag.FlagSet) {
+// DatabaseFlags adds the flags that all commands on the database share.
+func DatabaseFlags(fs *pflag.FlagSet) {
+	fs.String(flagConfig, "", "YAML file with settings; its keys are named like the flags of serve")
 	fs.String(keyData, "./data", "folder of the database")
 }
 
@@ -101,7 +105,7 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 
 // loadFile reads the file of --config, or of the environment's name for it.
 func loadFile(k *koanf.Koanf, fs *pflag.FlagSet, environ []string) error {
-	path := lookup(environ, EnvPrefix+"CONFIG")
+	path := lookup(environ, envConfig)
 	if f := fs.Lookup(flagConfig); f != nil && f.Changed {
 		path = f.Value.String()
 	}
@@ -149,7 +153,7 @@ func loadEnviron(k *koanf.Koanf, environ []string) error {
 		Prefix:      EnvPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
+			key := keyOf(name)
 			if !known(key) {
 				return "", nil
 			}
@@ -161,6 +165,25 @@ func loadEnviron(k *koanf.Koanf, environ []string) error {
 		},
 	}), nil)
 	return errors.Join(err, wrong)
+}
+
+// keyOf returns the key that a variable would set.
+func keyOf(variable string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, EnvPrefix)), "_", "-")
+}
+
+// Unknown returns the names of the variables that look like settings and are
+// none, sorted: a slip of the pen, or another version's.
+func Unknown(environ []string) []string {
+	var names []string
+	for _, e := range environ {
+		name, _, ok := strings.Cut(e, "=")
+		if ok && strings.HasPrefix(name, EnvPrefix) && name != envAdminPassword && name != envConfig && !known(keyOf(name)) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // lookup returns the last value of a variable, as the shell has it.

@@ -48,8 +48,8 @@ func TestPrecedence(t *testing.T) {
 		{"flag that says the default", file, nil, []string{"--listen", ":8080"}, func(s *config.Settings) {
 			s.Data, s.Open, s.PublicHosts = "fromfile", true, []string{"file.example"}
 		}},
-		{"others of the environment", "", []string{"HELIOGRAPH_LATER=1", "PATH=/bin", "nonsense", "HELIOGRAPH_ADMIN_PASSWORD=a=b", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LOG=json"}, nil, func(s *config.Settings) {
-			s.AdminPassword, s.ReadyJSON, s.Log = "a=b", true, "json"
+		{"others of the environment", "", []string{"HELIOGRAPH_LATER=1", "PATH=/bin", "nonsense", "HELIOGRAPH_ADMIN_PASSWORD=a=b=c=d=e", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LOG=json"}, nil, func(s *config.Settings) {
+			s.AdminPassword, s.ReadyJSON, s.Log = "a=b=c=d=e", true, "json"
 		}},
 		{"empty file", "# nothing\n", nil, nil, func(*config.Settings) {}},
 	} {
@@ -85,6 +85,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"host with port", "", nil, []string{"--public-host", "a.example:80"}, "without scheme and port"},
 		{"host with scheme", "", nil, []string{"--public-host", "http://a.example"}, "without scheme and port"},
 		{"environment", "", []string{"HELIOGRAPH_OPEN=maybe"}, nil, "HELIOGRAPH_OPEN"},
+		{"short password", "", []string{"HELIOGRAPH_ADMIN_PASSWORD=1234567"}, nil, "HELIOGRAPH_ADMIN_PASSWORD needs 8 to 1024"},
 		{"unknown key", "listne: :80\n", nil, nil, `no setting "listne"`},
 		{"later key", "rtmp: :1935\n", nil, nil, `no setting "rtmp"`},
 		{"wrong type", "listen: 8080\n", nil, nil, "listen needs a text"},
@@ -107,10 +108,23 @@ func TestMistakesAreNamed(t *testing.T) {
 func TestCommandsNeedOnlyData(t *testing.T) {
 	t.Parallel()
 	fs := pflag.NewFlagSet("token", pflag.ContinueOnError)
-	config.DataFlag(fs)
-	s, err := config.Load(fs, []string{"HELIOGRAPH_DATA=/srv/x"})
+	config.DatabaseFlags(fs)
+	s, err := config.Load(fs, []string{"HELIOGRAPH_DATA=/srv/x", "HELIOGRAPH_ADMIN_PASSWORD=short"})
 	require.NoError(t, err)
 	require.Equal(t, "/srv/x", s.Data)
+	path := filepath.Join(t.TempDir(), "settings.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("data: /srv/y\nopen: true\n"), 0o600))
+	require.NoError(t, fs.Parse([]string{"--config", path}))
+	s, err = config.Load(fs, nil)
+	require.NoError(t, err)
+	require.Equal(t, "/srv/y", s.Data)
+}
+
+func TestUnknownVariables(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, config.Unknown([]string{"PATH=/bin", "HELIOGRAPH_CONFIG=x", "HELIOGRAPH_ADMIN_PASSWORD=x", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LISTEN"}))
+	require.Equal(t, []string{"HELIOGRAPH_", "HELIOGRAPH_LISTNE"},
+		config.Unknown([]string{"HELIOGRAPH_LISTNE=:80", "HELIOGRAPH_=", "HELIOGRAPH_LISTNE=:81"}))
 }
 
 func TestCheckHost(t *testing.T) {

@@ -17,6 +17,16 @@ const maxAnnounced = 8
 // resolveTimeout bounds the look-up of the public hosts at start.
 const resolveTimeout = 5 * time.Second
 
+// hostError is what is wrong with the public hosts, and not with the address
+// that is listened on.
+type hostError struct{ error }
+
+// Unwrap returns the reason.
+func (e hostError) Unwrap() error { return e.error }
+
+// Setting names the setting to blame, for who reports the error.
+func (hostError) Setting() string { return "public-host" }
+
 // announce finds the addresses under which clients reach the port: those of
 // the public hosts; else the one listened on; else, for a wildcard, one of
 // each interface and family, beginning with the one that leads outside.
@@ -51,7 +61,7 @@ func resolve(hosts []string) ([]netip.Addr, error) {
 	for _, h := range hosts {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.Trim(h, "[]"))
 		if err != nil {
-			return nil, fmt.Errorf("public host %q has no address: name it so that clients and this server can look it up, or give the address itself: %w", h, err)
+			return nil, hostError{fmt.Errorf("%q has no address: name it so that clients and this server can look it up, or give the address itself: %w", h, err)}
 		}
 		for _, a := range found {
 			if a = a.Unmap().WithZone(""); !a.IsUnspecified() && !a.IsMulticast() {
@@ -60,7 +70,7 @@ func resolve(hosts []string) ([]netip.Addr, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("public hosts %q: none is an address a client can reach", hosts)
+		return nil, hostError{fmt.Errorf("of %q none is an address that a client can reach: give the address that clients connect to", hosts)}
 	}
 	return all, nil
 }

@@ -37,7 +37,12 @@ func TestAnnounce(t *testing.T) {
 		require.Equal(t, c.want, text)
 	}
 	_, err := announce(netip.MustParseAddrPort("[::]:1"), []string{"0.0.0.0", "224.0.0.1"})
-	require.Error(t, err)
+	var blamed interface{ Setting() string }
+	require.ErrorAs(t, err, &blamed)
+	require.Equal(t, "public-host", blamed.Setting())
+	_, err = announce(netip.MustParseAddrPort("[::]:1"), []string{"nosuch.invalid"})
+	require.ErrorAs(t, err, &blamed)
+	require.ErrorContains(t, err, `"nosuch.invalid" has no address`)
 }
 
 func TestAnnounceFromInterfaces(t *testing.T) {

@@ -8,9 +8,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -33,18 +35,34 @@ type Store struct {
 
 var _ auth.Storage = (*Store)(nil)
 
-// Open opens the database in the folder dir and brings its tables up to date;
-// folder and file are made if missing, readable by their owner only.
-func Open(ctx context.Context, dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
-	}
+// ErrMissing is returned where a database must be there already and is not.
+var ErrMissing = errors.New("there is no database of heliograph")
+
+// OpenExisting is Open for a folder that holds a database already; otherwise
+// it makes nothing and returns ErrMissing, with the folder's whole path.
+func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 	path, err := filepath.Abs(filepath.Join(dir, FileName))
 	if err != nil {
 		return nil, fmt.Errorf("finding the data folder: %w", err)
 	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s: name the server's folder with --data, or run this in the folder where the server was started", ErrMissing, filepath.Dir(path))
+	}
+	return Open(ctx, dir)
+}
+
+// Open opens the database in the folder dir and brings its tables up to date;
+// folder and file are made if missing, readable by their owner only.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	if err != nil {
+		return nil, fmt.Errorf("finding the data folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, explained(path, err)
+	}
 	if err := protect(path); err != nil {
-		return nil, err
+		return nil, explained(path, err)
 	}
 	db, err := sql.Open("sqlite", dsn(path))
 	if err != nil {
@@ -52,7 +70,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(maxConns)
 	if err := migrate(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), db.Close())
+		return nil, errors.Join(explained(path, err), db.Close())
 	}
 	return &Store{db: db}, nil
 }
@@ -60,12 +78,31 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
 
+// explained says what to do about a database at path that does not open.
+func explained(path string, err error) error {
+	dir := filepath.Dir(path)
+	var e *sqlite.Error
+	code := sqlite3.SQLITE_OK
+	if errors.As(err, &e) {
+		code = e.Code() & 0xff // without what SQLite calls the extended part
+	}
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("the data folder %s is a file, or is inside of one; name a folder with --data: %w", dir, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), code == sqlite3.SQLITE_CANTOPEN, code == sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("the data folder %s is not writable; give it to the user that runs heliograph, or name another with --data: %w", dir, err)
+	case code == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("%s is damaged or no database; put a copy of it back, or move it away to begin with an empty one: %w", path, err)
+	}
+	return fmt.Errorf("opening %s: %w", path, err)
+}
+
 // protect makes the file before SQLite does, which would leave its mode to the
 // umask; the journals beside it take over its mode.
 func protect(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening the database: %w", err)
+		return err
 	}
 	return errors.Join(f.Chmod(0o600), f.Close())
 }

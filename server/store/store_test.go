@@ -3,6 +3,7 @@ package store_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,47 @@ func TestFilesAreTheOwnersOnly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), e.Name())
 	}
+}
+
+func TestOnlyAnExistingDatabase(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	_, err := store.OpenExisting(t.Context(), dir)
+	require.ErrorIs(t, err, store.ErrMissing)
+	require.ErrorContains(t, err, dir)
+	require.NoDirExists(t, dir, "nothing is made")
+	open(t, dir)
+	s, err := store.OpenExisting(t.Context(), dir)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
+func TestFailuresSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	damaged := t.TempDir()
+	garbage := []byte(strings.Repeat("this is no database. ", 1000))
+	require.NoError(t, os.WriteFile(filepath.Join(damaged, store.FileName), garbage, 0o600))
+	for dir, want := range map[string]string{
+		file:                        file + " is a file",
+		filepath.Join(file, "data"): "name a folder with --data",
+		damaged:                     "is damaged or no database; put a copy of it back",
+	} {
+		_, err := store.Open(t.Context(), dir)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestUnwritableFolder(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o500))
+	_, err := store.Open(t.Context(), dir)
+	require.ErrorContains(t, err, dir+" is not writable; give it to the user")
 }
 
 func TestFolderNamesThatLookLikeParameters(t *testing.T) {

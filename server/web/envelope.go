@@ -61,8 +61,9 @@ type (
 		Time float64  `json:"time"` // ms since 1970
 	}
 	failure struct {
-		Type    string `json:"type"`
-		Code    string `json:"code"`
-		Message string `json:"message"`
+		Type       string `json:"type"`
+		Code       string `json:"code"`
+		Message    string `json:"message"`
+		RetryAfter int    `json:"retryAfter,omitempty"` // s
 	}
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/heliograph/heliograph/server/auth"
 )
@@ -24,7 +25,7 @@ const (
 const faultText = "The server made a mistake. Its log says more, under this time."
 
 // retryAfter is the wait, in seconds, that goes with auth.ErrThrottled: its windows last a minute.
-const retryAfter = "60"
+const retryAfter = 60
 
 // problem is the body of RFC 9457 section 3.1, with a code for programs.
 type problem struct {
@@ -62,7 +63,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, auth.ErrDenied):
 		Problem(w, http.StatusForbidden, "denied", sentence(auth.ErrDenied))
 	case errors.Is(err, auth.ErrThrottled):
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		Problem(w, http.StatusTooManyRequests, codeThrottled, sentence(auth.ErrThrottled))
 	case errors.Is(err, auth.ErrSetUp):
 		Problem(w, http.StatusConflict, codeSetUp, sentence(auth.ErrSetUp))

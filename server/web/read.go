@@ -134,7 +134,11 @@ func (s *Server) hello(ctx context.Context, p *Peer) error {
 
 // refuse tells the client why, and is the error that ends the connection.
 func (p *Peer) refuse(code, message string) error {
-	return cmp.Or(p.Send(failure{Type: "error", Code: code, Message: message}),
+	f := failure{Type: "error", Code: code, Message: message}
+	if code == codeThrottled {
+		f.RetryAfter = retryAfter
+	}
+	return cmp.Or(p.Send(f),
 		error(violation{websocket.ClosePolicyViolation, code}))
 }
 
@@ -194,8 +198,11 @@ func (s *Server) dispatch(ctx context.Context, p *Peer, channels map[string]Chan
 		}
 		return nil
 	}
-	if e.Type == "ping" {
+	switch e.Type {
+	case "ping":
 		return p.Send(pong{Type: "pong", T: e.T, Time: now()})
+	case "hello":
+		return p.Send(failure{Type: "error", Code: codeBadRequest, Message: "On this connection hello was said already."})
 	}
 	return p.Send(failure{Type: "error", Code: codeBadRequest, Message: fmt.Sprintf("This server knows no message of type %q.", trim(e.Type))})
 }

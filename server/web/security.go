@@ -26,7 +26,7 @@ const policy = "default-src 'self'; img-src 'self' data: blob:; media-src 'self'
 	"connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 const permissions = "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), " +
-	"geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), midi=()"
+	"geolocation=(), payment=(), usb=(), serial=(), midi=()"
 
 // headers adds what keeps a browser from being used against its owner.
 func headers(next http.Handler) http.Handler {

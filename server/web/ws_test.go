@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/heliograph/heliograph/server/auth"
 )
 
 // echo is a channel that sends back what it gets.
@@ -144,6 +147,8 @@ func TestConversation(t *testing.T) {
 		send(t, conn, wrong)
 		require.Contains(t, receive(t, conn), `"code":"bad_request"`, wrong)
 	}
+	send(t, conn, `{"type":"hello","version":1}`)
+	require.Contains(t, receive(t, conn), "hello was said already")
 	send(t, conn, `{"ch":"echo","still":"here"}`)
 	require.Contains(t, receive(t, conn), "still")
 	require.NoError(t, conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second)))
@@ -212,6 +217,25 @@ func TestRefusedHellos(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { require.Empty(t, d.peers, "no channel was opened") })
+}
+
+func TestThrottledHello(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	conn := d.dial(t, nil)
+	var err error
+	for range 10_000 {
+		if err = d.auth.Bearer(t.Context(), "wrong", netip.MustParseAddr("127.0.0.1")); errors.Is(err, auth.ErrThrottled) {
+			break
+		}
+	}
+	require.ErrorIs(t, err, auth.ErrThrottled)
+	send(t, conn, `{"type":"hello","version":1,"token":"wrong"}`)
+	var answer map[string]any
+	require.NoError(t, json.Unmarshal([]byte(receive(t, conn)), &answer))
+	require.Equal(t, "throttled", answer["code"])
+	require.EqualValues(t, 60, answer["retryAfter"])
+	closedWith(t, conn, websocket.ClosePolicyViolation)
 }
 
 func TestNoHello(t *testing.T) {
