@@ -4,7 +4,7 @@
 // system call for each viewer and burst.
 //
 // The server is an ICE-lite agent (RFC 8445 section 2.5) and the passive side
-// of DTLS: it answers checks and never sends one, so no packet leaves for an
-// address that has not proved itself. SDP is answered here too; which door the
-// offer came through is not known.
+// of DTLS: it answers checks and never sends one, so nothing leaves for an
+// address from which no check with the session's password came. SDP is answered
+// here too; which door the offer came through is not known.
 package egress

@@ -60,7 +60,7 @@ type fingerprint struct{ hash, value string }
 func parseOffer(text string) (*offer, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(text); err != nil {
-		return nil, fmt.Errorf("%w: it is no SDP: %w", ErrOffer, err)
+		return nil, fmt.Errorf("%w: it is no SDP", ErrOffer) // the parser's error would quote the line, a password perhaps
 	}
 	if n := len(d.MediaDescriptions); n == 0 || n > maxSections {
 		return nil, fmt.Errorf("%w: it has %d media sections, 1 to %d are allowed", ErrOffer, n, maxSections)
