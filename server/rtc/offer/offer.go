@@ -53,7 +53,7 @@ func Parse(text string, want Purpose) (*Offer, error) {
 	}
 	o := &Offer{desc: &sdp.SessionDescription{}}
 	if err := o.desc.UnmarshalString(kept); err != nil {
-		return nil, Malformed("The body is no SDP that can be read: each line is 'x=value', from v=0 on (RFC 8866).")
+		return nil, Malformed("The SDP cannot be read: each line is 'x=value', from v=0 on (RFC 8866).")
 	}
 	if len(o.desc.MediaDescriptions) == 0 {
 		return nil, Malformed("The SDP offers no media. Add a video or an audio track.")
@@ -73,7 +73,7 @@ func Parse(text string, want Purpose) (*Offer, error) {
 func (o *Offer) Text() (string, error) {
 	b, err := o.desc.Marshal()
 	if err != nil {
-		return "", Malformed("The body is no SDP that can be read: each line is 'x=value', from v=0 on (RFC 8866).")
+		return "", Malformed("The SDP cannot be read: each line is 'x=value', from v=0 on (RFC 8866).")
 	}
 	return string(b), nil
 }
