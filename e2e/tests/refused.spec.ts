@@ -6,7 +6,7 @@ test.describe('publishing is closed', () => {
   test('a wrong stream key is told, and the right one works', async ({ person, server }) => {
     const studio = await person({ devices: true });
     await goLive(studio, 'harbour', { key: 'wrong' });
-    await expect(studio.getByText('Sign in to go on air')).toBeVisible();
+    await expect(studio.getByText('The key does not fit this name')).toBeVisible();
     const key = await server.command('key', 'harbour');
     await goLive(studio, 'harbour', { key });
     await onAir(studio);
@@ -31,6 +31,9 @@ test('the set-up link makes the first account, once', async ({ person, server })
   const link = /http\S+\/setup\?token=\S+/.exec(server.log)?.[0] ?? '';
   const owner = await person();
   await owner.goto(link);
+  await expect(owner.getByRole('heading', { name: 'Make the first account' })).toBeVisible();
+  expect(owner.url(), 'the token is not in the address bar').not.toContain('token');
+  await owner.reload();
   await owner.getByLabel(/name/i).fill('ada');
   for (const field of await owner.locator('input[type=password]').all()) await field.fill('a long enough password');
   await owner.getByRole('button', { name: 'Make the account' }).click();

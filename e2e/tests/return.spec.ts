@@ -10,8 +10,8 @@ test('the publisher reloads and the viewer’s picture comes back on the same pa
   const page = await viewer.evaluate(() => performance.timeOrigin);
   studio.on('dialog', (d) => void d.accept()); // "leave the page?"
   await studio.reload();
-  await goLive(studio, 'harbour');
   await onAir(studio);
+  await expect(studio.getByText('Back on air after a reload.')).toBeVisible();
   await plays(viewer);
   expect(await viewer.evaluate(() => performance.timeOrigin), 'the viewer never reloaded').toBe(page);
   expect(await viewer.evaluate(() => (window as unknown as { peers: unknown[] }).peers.length), 'nor connected again').toBe(1);

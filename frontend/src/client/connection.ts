@@ -216,6 +216,8 @@ export class Connection {
       this.#retry = setTimeout(() => this.#connect(), this.#backoff.next(least));
     }
     this.#requests.failAll(new ProtocolError('connection_lost', why.message));
+    // Otherwise sessions outlive their socket; those of a server that goes do not, and need not find out by silence.
+    if (why.code === 'shutdown') for (const s of [...this.#sessions.values()]) s.stopped(why);
   }
 
   #set(state: ConnectionState): void {

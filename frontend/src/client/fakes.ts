@@ -17,7 +17,7 @@ export class FakeSocket {
   readyState = 0;
   onopen: (() => void) | null = null;
   onmessage: ((e: { data: string }) => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((e: { code: number }) => void) | null = null;
   /** Called for each message that the client sends. */
   onsent: (m: Sent) => void = () => {};
 
@@ -52,9 +52,9 @@ export class FakeSocket {
   }
 
   /** The network or the server closes it. */
-  drop(): void {
+  drop(code = 1006): void {
     this.readyState = 3;
-    this.onclose?.();
+    this.onclose?.({ code });
   }
 
   of(type: string): Sent[] {

@@ -20,6 +20,8 @@ const pingEvery = 15_000;
 /** The first pings come quickly: the clock is wanted when the first frame is shown. */
 const firstPings = [0, 400, 800];
 const pongWithin = 10_000;
+/** Close code 1012 (RFC 6455 registry): the server goes, and its sessions with it. */
+const serviceRestart = 1012;
 
 export class Socket {
   // set at construction
@@ -38,7 +40,12 @@ export class Socket {
     this.#ws = new WebSocket(url);
     this.#ws.onopen = () => this.send({ type: 'hello', version: protocolVersion, ...(token === undefined ? {} : { token }) });
     this.#ws.onmessage = (e) => this.#take(e.data);
-    this.#ws.onclose = () => this.close(new ProtocolError('connection_lost', 'the connection to the server closed'));
+    this.#ws.onclose = (e) =>
+      this.close(
+        e.code === serviceRestart
+          ? new ProtocolError('shutdown', 'the server restarts')
+          : new ProtocolError('connection_lost', 'the connection to the server closed'),
+      );
     this.#after(openWithin, () => {
       if (!this.#welcomed) this.close(new ProtocolError('timeout', 'the server did not answer'));
     });

@@ -8,10 +8,11 @@ export function add(log: LogLine[], mark: LogLine['mark'], text: string): LogLin
   return [...log.slice(1 - longest), { at: Date.now(), mark, text }];
 }
 
-/** What a change of the phase is called; null for one that needs no line. */
-export function phaseLine(from: StudioPhase, to: StudioPhase, stream: string): [LogLine['mark'], string] | null {
+/** What a change of the phase is called; null for one that needs no line. `reloaded`: the page was loaded anew on air. */
+export function phaseLine(from: StudioPhase, to: StudioPhase, stream: string, reloaded = false): [LogLine['mark'], string] | null {
   if (from === to) return null;
   if (to === 'connecting') return ['half', `Connecting as ${stream}.`];
+  if (to === 'live' && reloaded) return ['ok', 'Back on air after a reload.'];
   if (to === 'live') return ['ok', from === 'reconnecting' ? 'Back on air.' : `On air as ${stream}.`];
   if (to === 'reconnecting') return ['half', 'Connecting again.'];
   if (to === 'ended') return ['off', 'Off air.'];

@@ -54,6 +54,11 @@ export class OnAir {
     return this.#publication.error;
   }
 
+  /** A key or token was given for it. */
+  get keyed(): boolean {
+    return this.#options.token !== undefined;
+  }
+
   get stream(): StreamInfo | null {
     return this.#publication.stream;
   }

@@ -24,6 +24,8 @@ const restful = new Set(['not_live', 'ended']);
 export function phaseOf(f: Facts): PlayerPhase {
   if (f.link === 'parked' && f.error && !restful.has(f.error.code)) return 'cannot-play';
   if (f.link === 'parked') return rest(f);
+  // The last frames of a server that goes say nothing about what comes.
+  if (f.error?.code === 'shutdown' && f.link !== 'up') return f.played ? 'reconnecting' : 'connecting';
   // Frames decide, whatever the messages say: they may be late or lost.
   if (f.flowing) return 'live';
   if (f.stream?.state === 'away') return 'away';

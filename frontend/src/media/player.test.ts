@@ -178,3 +178,20 @@ test('a browser without WebRTC is told so', () => {
   p.start();
   expect(p.get()).toMatchObject({ phase: 'cannot-play', problem: { code: 'no_webrtc' } });
 });
+
+test('a server that restarts is reconnecting at once, whatever frames still come', async () => {
+  const p = await player();
+  await flow(2000);
+  expect(p.get().phase).toBe('live');
+  FakeSocket.last.drop(1012);
+  await settle();
+  expect(p.get()).toMatchObject({ phase: 'reconnecting', problem: { code: 'shutdown' } });
+});
+
+test('so it is when the server ends the session before', async () => {
+  const p = await player();
+  await flow(2000);
+  FakeSocket.last.say({ ch: 'rtc', type: 'stopped', id: 'w1', code: 'shutdown', message: '' });
+  await settle();
+  expect(p.get().phase).toBe('reconnecting');
+});

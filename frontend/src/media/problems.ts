@@ -60,6 +60,7 @@ const watching: Record<string, Words> = {
 
 const publishing: Record<string, Words> = {
   unauthenticated: { title: 'Sign in to go on air', message: 'Publishing needs an account or a stream key. Sign in, then go on air again.', action: 'signin' },
+  wrong_key: { title: 'The key does not fit this name', message: 'The stream key is wrong, or it is for another stream name. Check both, then go live again.' },
   denied: { title: 'You may not publish here', message: 'The account or key does not cover this name. Choose another name, or sign in with another account.', action: 'rename' },
   busy: { title: 'This name is on air', message: 'Somebody else publishes under it now. Choose another name, or wait until they end.', action: 'rename' },
   replaced: { title: 'On air elsewhere', message: 'The same stream was started in another window or on another device and goes on there. Press Retry to take it back.', action: 'retry' },
@@ -67,6 +68,12 @@ const publishing: Record<string, Words> = {
   not_live: { title: 'The stream is gone', message: 'The server no longer has it. Going on air again.' },
   unsupported_codec: { title: 'The server cannot take this video', message: 'This browser offers no codec that the server passes on. Choose VP8, or use a current browser.', action: 'devices' },
 };
+
+/** The words for a publication that was refused or ended; `keyed` when a person typed a key for it. */
+export function publishingProblem(why: ProtocolError, keyed: boolean): Problem {
+  const refused = why.code === 'unauthenticated' || why.code === 'denied';
+  return keyed && refused ? { ...(publishing.wrong_key as Words), code: 'wrong_key' } : problemOf(why, 'publishing');
+}
 
 /** The words for a failed request or an ended session. */
 export function problemOf(why: ProtocolError, side: Side): Problem {

@@ -51,10 +51,16 @@ test('a wrong password is said so, and the state stays', async () => {
   expect(s.get()).toBeNull();
 });
 
-test('setting up tells the server’s own words', async () => {
+test.each([
+  [401, 'unauthenticated', 'long enough', 'This set-up link does not work', /printed/],
+  [409, 'already_set_up', 'long enough', 'This set-up link was used', /Sign in/],
+  [400, 'bad_request', 'abc', 'The password is too short', /^A rule/],
+  [400, 'bad_request', 'long enough', 'The server does not take this name or password', /^A rule/],
+  [429, 'throttled', 'long enough', 'Too many tries', /^A rule/],
+])('a set-up that is refused with %i %s has words', async (status, code, password, title, message) => {
   const s = new SessionStore();
-  calls.mockResolvedValueOnce(json({ title: 'Too short', detail: 'The password has 3 of at least 8 characters.', code: 'bad_request' }, 400));
-  await expect(s.setUp('t', 'ada', 'abc')).rejects.toMatchObject({ code: 'bad_request', title: 'Too short' });
+  calls.mockResolvedValueOnce(json({ title: 'Bad Request', detail: 'A rule of the server.', code }, status));
+  await expect(s.setUp('t', 'ada', password)).rejects.toMatchObject({ code, title, message: expect.stringMatching(message) });
 });
 
 test('no server, no problem document, no JSON', async () => {

@@ -31,9 +31,9 @@ async function refused(response: Response): Promise<Problem> {
   const f = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const code = typeof f.code === 'string' ? f.code : `http_${response.status}`;
   const known = problem(code);
-  const title = typeof f.title === 'string' && f.title ? f.title : known.title;
+  // The document's title is the name of the status ("Bad Request"), which tells a person nothing.
   const message = typeof f.detail === 'string' && f.detail ? f.detail : known.message;
-  return { ...known, title, message };
+  return { ...known, message };
 }
 
 /** Whatever was thrown by rest(), as a Problem. */

@@ -4,6 +4,9 @@ import { asProblem, rest } from './rest';
 import { Store } from './store';
 import type { Problem, Readable, SessionState } from './types';
 
+/** The server's rule for a new password, characters. */
+const shortest = 8;
+
 /** `get()` is null until the first answer. Every request throws a Problem when it fails. */
 export class SessionStore implements Readable<SessionState | null> {
   readonly #store = new Store<{ session: SessionState | null }>({ session: null });
@@ -31,7 +34,11 @@ export class SessionStore implements Readable<SessionState | null> {
 
   /** Makes the first account with the token that the server printed at its first start. */
   async setUp(token: string, user: string, password: string): Promise<void> {
-    this.#take(await ask('POST', 'setup', { body: { token, user, password } }));
+    try {
+      this.#take(await ask('POST', 'setup', { body: { token, user, password } }));
+    } catch (e) {
+      throw setUpProblem(e as Problem, password);
+    }
   }
 
   #take(answer: unknown): void {
@@ -50,6 +57,20 @@ async function ask(method: string, path: string, o: { body?: object; signal?: Ab
       throw { code: p.code, title: 'That did not match', message: 'The name or the password is wrong. Check both and try again.' } satisfies Problem;
     }
     throw p;
+  }
+}
+
+/** The words for a set-up that was refused. What is wrong with a name or password is the server's to say. */
+function setUpProblem(p: Problem, password: string): Problem {
+  switch (p.code) {
+    case 'unauthenticated':
+      return { code: p.code, title: 'This set-up link does not work', message: 'It is wrong, or older than the server’s last start. Open the link that the server printed when it last started.' };
+    case 'already_set_up':
+      return { code: p.code, title: 'This set-up link was used', message: 'The server has its first account. Sign in with it.', action: 'signin' };
+    case 'bad_request':
+      return { code: p.code, title: password.length < shortest ? 'The password is too short' : 'The server does not take this name or password', message: p.message };
+    default:
+      return p;
   }
 }
 

@@ -10,6 +10,7 @@ let camera: string | null;
 let microphone: string | null;
 let opened: FakeTrack[];
 let storage: Map<string, string>;
+let page: EventTarget;
 const studios: StudioStore[] = [];
 
 const devices = Object.assign(new EventTarget(), {
@@ -38,6 +39,9 @@ beforeEach(() => {
   camera = microphone = null;
   opened = [];
   storage = new Map();
+  page = new EventTarget();
+  vi.stubGlobal('addEventListener', (type: string, fn: () => void) => page.addEventListener(type, fn));
+  vi.stubGlobal('removeEventListener', (type: string, fn: () => void) => page.removeEventListener(type, fn));
   const video = () => Object.assign(new EventTarget(), { play: async () => undefined, readyState: 0 });
   vi.stubGlobal('document', Object.assign(new EventTarget(), { hidden: false, createElement: video }));
   vi.stubGlobal('HTMLMediaElement', { HAVE_CURRENT_DATA: 2 });
@@ -212,4 +216,81 @@ test('close lets go of everything', async () => {
   expect(opened.every((t) => t.stopped)).toBe(true);
   expect(FakePeer.last.closed).toBe(true);
   expect(s.get().phase).toBe('idle');
+});
+
+/** Loads the page anew: what runs ends without a word, and a new studio opens. */
+async function reload(after = 0): Promise<StudioStore> {
+  page.dispatchEvent(new Event('pagehide'));
+  page = new EventTarget();
+  await vi.advanceTimersByTimeAsync(after);
+  return studio();
+}
+
+test('a reload on air goes on air again by itself, once', async () => {
+  const old = await studio();
+  await old.setPreset('480p30');
+  old.setMic(false);
+  old.goLive({ stream: 'harbour', title: 'Dawn', token: 'key' });
+  await settle();
+  FakePeer.last.become('connected');
+  stream('live');
+  await reload();
+  // Pressed twice.
+  const s = await reload();
+  await settle();
+  expect(FakeSocket.last.of('publish')[0]).toMatchObject({ stream: 'harbour', title: 'Dawn', token: 'key', resume: 'secret' });
+  FakePeer.last.become('connected');
+  stream('live');
+  expect(s.get()).toMatchObject({ phase: 'live', preset: '480p30', cameraOn: true, micOn: false });
+  expect(s.get().log.at(-1)?.text).toBe('Back on air after a reload.');
+  expect(storage.has('heliograph.onair')).toBe(false);
+});
+
+test('after a reload nothing is sent that was not sent before', async () => {
+  const old = await live();
+  await old.selectCamera('cam-2');
+  await old.selectMicrophone('mic-2');
+  const s = await reload();
+  await settle();
+  expect(s.get()).toMatchObject({ phase: 'connecting', camera: 'cam-2', microphone: 'mic-2' });
+  FakePeer.last.become('connected');
+  stream('live');
+  await s.shareScreen();
+  const again = await reload();
+  expect(again.get()).toMatchObject({ cameraOn: false, micOn: true, screen: false });
+});
+
+test('a reload that took too long, or off air, waits for a press', async () => {
+  await live();
+  expect((await reload(13_000)).get().phase).toBe('ready');
+  const s = await live();
+  s.end();
+  expect((await reload()).get().phase).toBe('ready');
+  storage.set('heliograph.onair', '{"at":');
+  expect((await studio()).get().phase).toBe('ready');
+});
+
+test.each(['unauthenticated', 'denied'])('a typed key that is refused with %s is named', async (code) => {
+  const s = await studio();
+  FakeSocket.last.onsent = (m) => m.type === 'publish' && FakeSocket.last.say({ ch: 'rtc', type: 'error', id: m.id, code, message: '' });
+  s.goLive({ stream: 'harbour', title: '', token: 'wrong' });
+  await settle();
+  expect(s.get()).toMatchObject({ phase: 'ready', problem: { code: 'wrong_key' } });
+});
+
+test('a server that restarts is reconnecting at once', async () => {
+  const s = await live();
+  FakeSocket.last.drop(1012);
+  await settle();
+  expect(s.get()).toMatchObject({ phase: 'reconnecting', problem: { code: 'shutdown' } });
+});
+
+test('the network is not blamed while the encoder is on its way up', async () => {
+  const s = await live();
+  FakePeer.last.report = new Map([['V', { id: 'V', type: 'outbound-rtp', kind: 'video', qualityLimitationReason: 'bandwidth' }]]);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(s.get().stats?.limited).toBe('');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(s.get().stats?.limited).toBe('bandwidth');
+  expect(s.get().log.at(-1)?.text).toContain('slow');
 });

@@ -8,13 +8,16 @@ import { LevelMeter, silence } from './meter';
 import { isOffline } from './network';
 import { OnAir } from './onair';
 import { codecName, encodable, limitsOf } from './presets';
-import { problem, problemOf } from './problems';
+import { problem, publishingProblem } from './problems';
+import { isFresh, keepForReload, onPageHide, takeAfterReload, type Interrupted } from './reload';
 import { asProblem } from './rest';
 import { Store } from './store';
 import { studioPhase } from './studiophase';
 import type { CodecChoice, GoLive, LogLine, PresetName, Problem, Readable, StudioPhase, StudioState, UplinkStats } from './types';
 
 const historyLength = 120;
+/** For this long (measurements, one a second) an encoder is still on its way up: that is not the network's doing. */
+const rampsUp = 20;
 
 const initial: StudioState = {
   phase: 'idle', problem: null, cameras: [], microphones: [], camera: null, microphone: null, cameraOn: true, micOn: true,
@@ -32,7 +35,11 @@ export class StudioStore implements Readable<StudioState> {
   #life: AbortController | null = null;
   #asking: AbortController | null = null;
   #onAir: OnAir | null = null;
-  #stopDevices: () => void = () => {};
+  #stops: (() => void)[] = [];
+  /** What was asked for when going on air. */
+  #wish: GoLive | null = null;
+  /** Going on air again after a reload. */
+  #resumes = false;
   /** What is wrong with a device or a choice; it stays until the next try, whatever happens on air. */
   #deviceProblem: Problem | null = null;
 
@@ -55,16 +62,20 @@ export class StudioStore implements Readable<StudioState> {
 
   /** Asks for camera and microphone; again after a refusal ("Check again"). Settles when the browser has answered. */
   async open(): Promise<void> {
+    let back: Interrupted | null = null;
     if (!this.#life) {
       this.#life = new AbortController();
-      this.#stopDevices = onDevicesChange(() => void this.#list());
+      this.#stops = [onDevicesChange(() => void this.#list()), onPageHide(() => this.#pageGoes())];
       this.#connection.start();
+      back = takeAfterReload();
+      if (back) this.#prepare(back);
     }
     const before = this.get().phase;
     if (before === 'idle') this.#store.patch({ phase: 'asking', codecs: encodable() });
     const found = await this.#ask((signal) => this.#capture.open(this.get().preset, signal));
     if (this.get().phase === 'asking') this.#store.patch({ phase: 'ready' });
     if (found) this.#deviceSays(found);
+    if (back) await this.#resume(back);
     await this.#list();
   }
 
@@ -119,6 +130,8 @@ export class StudioStore implements Readable<StudioState> {
       poster: () => (this.#capture.screen || this.#capture.cameraOn ? this.#capture.video : null),
     };
     this.#onAir = new OnAir(this.#connection, options, { changed: () => this.#airChanged(), measured: (s) => this.#measured(s) });
+    this.#wish = o;
+    this.#resumes = false;
     this.#enter('connecting');
     this.#onAir.start();
   }
@@ -147,10 +160,39 @@ export class StudioStore implements Readable<StudioState> {
     this.end();
     this.#life?.abort();
     this.#life = null;
-    this.#stopDevices();
+    for (const stop of this.#stops.splice(0)) stop();
     this.#capture.close();
     this.#level.close();
     this.#store.patch({ ...initial });
+  }
+
+  #pageGoes(): void {
+    const { phase, stream, title, preset, codec, camera, microphone, cameraOn, micOn, screen } = this.get();
+    const running = phase === 'live' || phase === 'reconnecting';
+    if (!this.#wish || !(running || this.#resumes)) return;
+    keepForReload({
+      ...this.#wish, stream, title, preset, codec, at: Date.now(),
+      // Nothing goes out that did not before; a screen has to be picked by hand again.
+      camera: cameraOn && !screen ? camera : null,
+      microphone: micOn ? microphone : null,
+    });
+  }
+
+  #prepare(back: Interrupted): void {
+    this.#store.patch({ preset: back.preset, codec: back.codec, stream: back.stream, title: back.title });
+    this.#capture.setCamera(back.camera !== null);
+    this.#capture.setMic(back.microphone !== null);
+  }
+
+  /** Goes on air again, unless the browser's question about the devices took too long to be answered. */
+  async #resume(back: Interrupted): Promise<void> {
+    const { camera, microphone } = this.get();
+    if (back.camera !== null && back.camera !== camera) await this.selectCamera(back.camera);
+    if (back.microphone !== null && back.microphone !== microphone) await this.selectMicrophone(back.microphone);
+    if (!this.#life || !isFresh(back) || this.#onAir) return;
+    const { stream, title, token } = back;
+    this.goLive({ stream, title, ...(token === undefined ? {} : { token }) });
+    this.#resumes = this.#onAir !== null;
   }
 
   // The last wish counts: what was asked before is called off.
@@ -205,19 +247,22 @@ export class StudioStore implements Readable<StudioState> {
   #airProblem(air: OnAir, phase: StudioPhase): Problem | null {
     if (phase === 'live') return null;
     if (isOffline()) return problem('offline');
-    if (air.error && air.error.code !== 'renewed') return problemOf(air.error, 'publishing');
+    if (air.error && air.error.code !== 'renewed') return publishingProblem(air.error, air.keyed);
     return this.#connection.state === 'waiting' && this.#connection.failures > 1 ? problem('connection_lost') : null;
   }
 
-  #measured(stats: UplinkStats): void {
+  #measured(measured: UplinkStats): void {
     const { stats: old, history } = this.get();
+    const early = history.length < rampsUp && measured.limited === 'bandwidth';
+    const stats = early ? { ...measured, limited: '' } : measured;
     this.#note(statsLine(old, stats));
     this.#store.patch({ stats, history: [...history.slice(1 - historyLength), stats] });
   }
 
   #enter(phase: StudioPhase): void {
     const { phase: old, stream } = this.get();
-    this.#note(phaseLine(old, phase, stream));
+    this.#note(phaseLine(old, phase, stream, this.#resumes));
+    if (phase !== 'connecting') this.#resumes = false;
     this.#store.patch({ phase });
   }
 

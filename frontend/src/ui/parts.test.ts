@@ -95,6 +95,17 @@ describe('Status', () => {
     expect(s.text).toBe('Live.');
   });
 
+  it('takes back what no longer holds, also what is still to be said', () => {
+    vi.useFakeTimers();
+    const s = new Status();
+    s.say('Connecting.');
+    s.say('Live.');
+    s.say('');
+    expect(s.text).toBe('');
+    vi.advanceTimersByTime(5000);
+    expect(s.text).toBe('');
+  });
+
   it('answers a press at once', () => {
     vi.useFakeTimers();
     const s = new Status();

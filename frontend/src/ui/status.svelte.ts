@@ -12,9 +12,10 @@ export class Status {
   #next: ReturnType<typeof setTimeout> | undefined;
   #hide: ReturnType<typeof setTimeout> | undefined;
 
-  /** Announces a change of state. When several come within the gap, only the last is said. */
+  /** Announces a change of state. When several come within the gap, only the last is said. '' takes the last one back. */
   say(text: string): void {
     clearTimeout(this.#next);
+    if (!text) this.text = '';
     if (!text || text === this.text) return;
     const wait = this.#last + gap - performance.now();
     if (wait <= 0) this.#put(text);
