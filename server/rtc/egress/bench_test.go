@@ -2,6 +2,8 @@ package egress
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"net"
 	"net/netip"
@@ -49,9 +51,39 @@ func BenchmarkServe(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*viewers*burst), "ns/packet")
 }
 
-// benchShard returns a shard with viewers whose packets go to a socket that
-// nobody reads, and the input of their stream's video.
-func benchShard(b *testing.B, viewers int) (*shard, *hub.Input) {
+// BenchmarkLimit does what no sender can go below: for each viewer of
+// BenchmarkServe a header, AES-GCM and one system call for the burst, and
+// nothing else. The ratio of the two is what egress costs.
+func BenchmarkLimit(b *testing.B) {
+	const viewers, burst, size = 100, 6, 1200
+	p, to := benchPort(b)
+	block, err := aes.NewCipher(make([]byte, 16))
+	require.NoError(b, err)
+	seal, err := cipher.NewGCM(block)
+	require.NoError(b, err)
+	payload, slab, nonce := make([]byte, size), make([]byte, slabSize), make([]byte, 12)
+	var seq uint16
+	for b.Loop() {
+		for range viewers {
+			end := 0
+			for i := range burst {
+				putHeader(slab[end:], i == burst-1, 96, seq+uint16(i), uint32(seq), 1)
+				nonce[0], nonce[1] = byte(seq>>8), byte(seq)+byte(i)
+				header := slab[end : end+headerSize]
+				end += len(seal.Seal(slab[end+headerSize:end+headerSize], nonce, payload, header)) + headerSize
+			}
+			if err := p.SendSegments(slab[:end], headerSize+size+overhead, to); err != nil {
+				b.Fatal(err)
+			}
+		}
+		seq += burst
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*viewers*burst), "ns/packet")
+}
+
+// benchPort returns a port that runs and the address of a socket that nobody
+// reads.
+func benchPort(b *testing.B) (*port.Port, netip.AddrPort) {
 	b.Helper()
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
 	require.NoError(b, err)
@@ -62,8 +94,14 @@ func benchShard(b *testing.B, viewers int) (*shard, *hub.Input) {
 	drain, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = drain.Close() })
-	to := drain.LocalAddr().(*net.UDPAddr).AddrPort()
+	return p, drain.LocalAddr().(*net.UDPAddr).AddrPort()
+}
 
+// benchShard returns a shard with viewers whose packets go to a socket that
+// nobody reads, and the input of their stream's video.
+func benchShard(b *testing.B, viewers int) (*shard, *hub.Input) {
+	b.Helper()
+	p, to := benchPort(b)
 	e, err := New(Config{Port: p})
 	require.NoError(b, err)
 	h := hub.New(hub.Config{})
