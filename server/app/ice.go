@@ -3,6 +3,7 @@ package app
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/heliograph/heliograph/server/rtc"
 	"github.com/heliograph/heliograph/turn"
@@ -15,12 +16,20 @@ type ice struct {
 	port uint16
 
 	// guarded by mu
-	mu        sync.Mutex
-	usernames map[string][]string // by holder
+	mu     sync.Mutex
+	issued map[string][]credential // by holder, newest last
 }
 
+type credential struct {
+	username, password string
+	expires            time.Time
+}
+
+// freshFor is how long credentials must still hold to be given out again.
+const freshFor = 45 * time.Minute
+
 func newICE(s *turn.Server, port uint16) *ice {
-	return &ice{turn: s, port: port, usernames: map[string][]string{}}
+	return &ice{turn: s, port: port, issued: map[string][]credential{}}
 }
 
 // Servers implements rtc.ICE.
@@ -28,20 +37,31 @@ func (i *ice) Servers(holder, host string) []rtc.ICEServer {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	username, password, _ := i.turn.Credentials(holder)
+	c := i.credential(holder)
+	return []rtc.ICEServer{{URLs: turn.URLs(host, i.port), Username: c.username, Credential: c.password}}
+}
+
+// credential returns what the holder has while it is fresh, else a new one.
+func (i *ice) credential(holder string) credential {
 	i.mu.Lock()
-	i.usernames[holder] = append(i.usernames[holder], username)
-	i.mu.Unlock()
-	return []rtc.ICEServer{{URLs: turn.URLs(host, i.port), Username: username, Credential: password}}
+	defer i.mu.Unlock()
+	issued := i.issued[holder]
+	if n := len(issued); n > 0 && time.Until(issued[n-1].expires) > freshFor {
+		return issued[n-1]
+	}
+	var c credential
+	c.username, c.password, c.expires = i.turn.Credentials(holder)
+	i.issued[holder] = append(issued, c)
+	return c
 }
 
 // Revoke implements rtc.ICE.
 func (i *ice) Revoke(holder string) {
 	i.mu.Lock()
-	usernames := i.usernames[holder]
-	delete(i.usernames, holder)
+	issued := i.issued[holder]
+	delete(i.issued, holder)
 	i.mu.Unlock()
-	for _, u := range usernames {
-		i.turn.Revoke(u)
+	for _, c := range issued {
+		i.turn.Revoke(c.username)
 	}
 }

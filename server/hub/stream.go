@@ -158,7 +158,8 @@ func (s *Stream) unpublish(p *Publication, reason error) {
 // giveUp ends the stream when the grace time is over.
 func (s *Stream) giveUp() {
 	s.mu.Lock()
-	away := s.publication == nil && s.info.State == Away
+	since := time.Since(time.UnixMilli(s.info.AwaySince))
+	away := s.publication == nil && s.info.State == Away && since >= s.hub.cfg.Grace-time.Second // not an older timer's
 	s.mu.Unlock()
 	if away {
 		s.end(ErrEnded)

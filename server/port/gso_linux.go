@@ -149,7 +149,7 @@ func (s *socket) outcome(errno syscall.Errno) error {
 		return nil
 	case unix.EAGAIN, unix.ENOBUFS:
 		s.count.sendFull.Inc()
-		return ErrFull
+		return ErrCongested
 	}
 	return errno
 }

@@ -37,8 +37,8 @@ func TestGSOFallsBack(t *testing.T) {
 func TestFullSocket(t *testing.T) {
 	t.Parallel()
 	p := open(t, "127.0.0.1:0")
-	require.ErrorIs(t, p.socket.outcome(syscall.EAGAIN), ErrFull)
-	require.ErrorIs(t, p.socket.outcome(syscall.ENOBUFS), ErrFull)
+	require.ErrorIs(t, p.socket.outcome(syscall.EAGAIN), ErrCongested)
+	require.ErrorIs(t, p.socket.outcome(syscall.ENOBUFS), ErrCongested)
 	require.EqualValues(t, 2, p.count.sendFull.Value())
 	require.ErrorIs(t, p.socket.outcome(syscall.EPERM), syscall.EPERM)
 }

@@ -28,10 +28,14 @@ import (
 var (
 	// ErrUsed says that a ufrag is registered already.
 	ErrUsed = errors.New("ufrag is in use")
-	// ErrFull says that the socket's buffer or the relay's pipe is full and the
-	// datagrams, or the rest of them, were dropped. It is no fault: the caller
-	// goes on with the next keyframe.
-	ErrFull = errors.New("send buffer full")
+	// ErrFull says that the relay's pipe is full, because its client reads more
+	// slowly than is sent, and the datagrams, or the rest of them, were dropped. It
+	// is no fault: the caller goes on with the next keyframe.
+	ErrFull = errors.New("relay pipe full")
+	// ErrCongested says that the socket's buffer is full, for everybody and not
+	// because of the receiver: the datagrams, or the rest of them, are lost as they
+	// might be later on their way.
+	ErrCongested = errors.New("socket buffer full")
 	// ErrGone says that the relayed address a datagram was meant for is closed.
 	ErrGone = errors.New("relayed address is closed")
 	// ErrNoPort says that no virtual port is free for another relayed address.
@@ -151,7 +155,7 @@ func (p *Port) TURNStreams() net.Listener { return p.streams.turn }
 func (p *Port) TURNPackets() net.PacketConn { return p.turn }
 
 // Send sends one datagram; to may be a virtual relayed address. It never
-// blocks: see ErrFull.
+// blocks: see ErrFull and ErrCongested.
 func (p *Port) Send(b []byte, to netip.AddrPort) error {
 	if p.relay.owns(to) {
 		return p.relay.send(b, to)
@@ -161,7 +165,8 @@ func (p *Port) Send(b []byte, to netip.AddrPort) error {
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
 // shorter, and sends them, with one system call for up to 64 of them where
-// the kernel can. It allocates nothing and never blocks: see ErrFull.
+// the kernel can. It allocates nothing and never blocks: see ErrFull
+// and ErrCongested.
 func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	if segment <= 0 {
 		return fmt.Errorf("segment of %d bytes", segment)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/heliograph/heliograph/server/auth"
@@ -305,7 +306,7 @@ func cleanTitle(title string) (string, error) {
 		return "", offer.Malformed("A title has at most %d characters.", hub.MaxTitle)
 	}
 	for _, r := range title {
-		if r < ' ' || r == 0x7f {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\u200d' { // the joiner of emoji
 			return "", offer.Malformed("A title is one line of text without control characters.")
 		}
 	}
