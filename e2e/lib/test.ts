@@ -1,4 +1,4 @@
-import { type BrowserContext, expect, type Page, test as base } from '@playwright/test';
+import { type BrowserContext, expect, type Locator, type Page, test as base } from '@playwright/test';
 import { type Evaluator, heard, moved, picture, spy } from './probe';
 import { type Options, Server } from './server';
 
@@ -36,6 +36,11 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
+/** What the page says to eyes; screen readers hear the same words from the status region, at their own time. */
+export function said(page: Page, text: string | RegExp): Locator {
+  return page.getByText(text).and(page.locator(':not([role="status"])')).first();
+}
+
 /** Goes live from the studio and returns when the server has the stream. */
 export async function goLive(page: Page, stream: string, o: { key?: string; codec?: string; quality?: string; title?: string } = {}): Promise<void> {
   await page.goto('/studio');
@@ -56,6 +61,13 @@ export async function onAir(page: Page): Promise<void> {
   await expect(page.locator('.studio[data-phase="live"]')).toBeVisible();
 }
 
+/** Presses the button that a page shows which may not begin with sound; nothing where there is none. */
+function turnSoundOn(page: Evaluator): Promise<void> {
+  return page.evaluate(() => {
+    [...document.querySelectorAll('button')].find((b) => b.textContent?.includes('Turn sound on'))?.click();
+  });
+}
+
 /** Waits until frames are decoded, the picture moves and sound is heard. */
 export async function plays(page: Evaluator, o: { sound?: boolean } = {}): Promise<void> {
   const before = await heard(page);
@@ -63,11 +75,10 @@ export async function plays(page: Evaluator, o: { sound?: boolean } = {}): Promi
   await expect.poll(async () => (await heard(page)).frames, { message: 'frames are decoded' }).toBeGreaterThan(before.frames + 10);
   await expect.poll(async () => moved(still, await picture(page)), { message: 'the picture moves' }).toBe(true);
   if (o.sound !== false) {
-    // Browsers start without sound until a person asks for it.
-    await page.evaluate(() => {
-      const ask = [...document.querySelectorAll('button')].find((b) => b.textContent?.includes('Turn sound on'));
-      ask?.click();
-    });
-    await expect.poll(async () => (await heard(page)).energy, { message: 'sound is heard' }).toBeGreaterThan(before.energy);
+    const listen = async () => {
+      await turnSoundOn(page);
+      return (await heard(page)).energy;
+    };
+    await expect.poll(listen, { message: 'sound is heard' }).toBeGreaterThan(before.energy);
   }
 }

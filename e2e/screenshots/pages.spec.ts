@@ -5,7 +5,7 @@ import { chromium as playwright, type Browser, type Page, test } from '@playwrig
 import { chromium } from '../lib/chromium';
 import { heard, spy } from '../lib/probe';
 import { Server } from '../lib/server';
-import { expect, goLive, onAir } from '../lib/test';
+import { expect, goLive, onAir, said } from '../lib/test';
 
 const out = import.meta.dirname;
 const sizes = { 1440: 900, 390: 844 };
@@ -93,9 +93,9 @@ test('pictures of every page', async () => {
     await viewer.goto('/watch/harbour');
     await decodes(viewer);
     await studio.close({ runBeforeUnload: false });
-    await viewer.getByText('Back in a moment').waitFor();
+    await said(viewer, 'Back in a moment').waitFor();
     await shoot(viewer, 'watch-away');
-    await viewer.getByText('This stream has ended').waitFor();
+    await said(viewer, 'This stream has ended').waitFor();
     await shoot(viewer, 'watch-ended');
   } finally {
     await browser.close();

@@ -4,7 +4,7 @@ import { absent, Foreign, type Program } from '../lib/foreign';
 import { Lab, missing } from '../lib/lab';
 import { heard, spy } from '../lib/probe';
 import { binary, type Options, Server } from '../lib/server';
-import { expect, goLive, onAir, plays, test as base } from '../lib/test';
+import { expect, goLive, onAir, plays, said, test as base } from '../lib/test';
 
 // GStreamer's ICE library ties its sockets to interfaces other than loopback, so the server is on a host of its own.
 const why = missing();
@@ -87,7 +87,7 @@ for (const [program, codec] of [['gst', 'H264'], ['gst', 'VP8'], ['aio', 'VP8']]
       await plays(page);
       expect((await heard(page)).codec).toBe(`video/${codec}`);
       expect(await publisher.end(), 'the DELETE is answered').toBe(200);
-      await expect(page.getByText('This stream has ended')).toBeVisible();
+      await expect(said(page, 'This stream has ended')).toBeVisible();
     });
   });
 }
@@ -127,7 +127,7 @@ test('as OBS asks, with a stream key', async ({ there, client }) => {
     await page.goto('/watch/harbour');
     await plays(page);
     expect(await publisher.end(), 'OBS takes nothing but 200 for an end').toBe(200);
-    await expect(page.getByText('This stream has ended')).toBeVisible();
+    await expect(said(page, 'This stream has ended')).toBeVisible();
   });
 });
 

@@ -1,4 +1,4 @@
-import { expect, goLive, onAir, plays, test } from '../lib/test';
+import { expect, goLive, onAir, plays, said, test } from '../lib/test';
 import { path } from '../lib/probe';
 
 test('a person goes live from the studio and another watches', async ({ person }) => {
@@ -29,7 +29,7 @@ test('the home page lists a stream and leads to it', async ({ person }) => {
 test('a viewer who is early sees the picture by itself', async ({ person }) => {
   const viewer = await person();
   await viewer.goto('/watch/harbour');
-  await expect(viewer.getByText('Not live yet')).toBeVisible();
+  await expect(said(viewer, 'Not live yet')).toBeVisible();
   const studio = await person({ devices: true });
   await goLive(studio, 'harbour');
   await plays(viewer);
@@ -43,7 +43,7 @@ test('ending the stream is told to its viewers', async ({ person }) => {
   await plays(viewer);
   await studio.getByRole('button', { name: 'End stream' }).click();
   await studio.getByRole('dialog').getByRole('button', { name: /End/ }).click();
-  await expect(viewer.getByText('This stream has ended')).toBeVisible();
+  await expect(said(viewer, 'This stream has ended')).toBeVisible();
 });
 
 test('a screen is shared and the camera comes back', async ({ browser, server, person }) => {

@@ -1,4 +1,4 @@
-import { expect, goLive, onAir, plays, test } from '../lib/test';
+import { expect, goLive, onAir, plays, said, test } from '../lib/test';
 
 test.describe('publishing is closed', () => {
   test.use({ settings: { password: 'a long enough password' } });
@@ -6,7 +6,7 @@ test.describe('publishing is closed', () => {
   test('a wrong stream key is told, and the right one works', async ({ person, server }) => {
     const studio = await person({ devices: true });
     await goLive(studio, 'harbour', { key: 'wrong' });
-    await expect(studio.getByText('The key does not fit this name')).toBeVisible();
+    await expect(said(studio, 'The key does not fit this name')).toBeVisible();
     const key = await server.command('key', 'harbour');
     await goLive(studio, 'harbour', { key });
     await onAir(studio);
@@ -40,13 +40,13 @@ test('the set-up link makes the first account, once', async ({ person, server })
   await expect(owner.getByRole('button', { name: 'Account: ada' })).toBeVisible();
   const other = await person();
   await other.goto(link);
-  await expect(other.getByText('This server is set up')).toBeVisible();
+  await expect(said(other, 'This server is set up')).toBeVisible();
 });
 
 test('a stream that nobody publishes says so', async ({ person }) => {
   const viewer = await person();
   await viewer.goto('/watch/nobody');
-  await expect(viewer.getByText('Not live yet')).toBeVisible();
+  await expect(said(viewer, 'Not live yet')).toBeVisible();
   await viewer.goto('/nowhere');
   await expect(viewer.getByRole('heading', { level: 1 })).toContainText(/not|no page/i);
 });
@@ -57,7 +57,7 @@ test('a second publisher of the same name is told', async ({ person }) => {
   await onAir(first);
   const second = await person({ devices: true });
   await goLive(second, 'harbour');
-  await expect(second.getByText('This name is on air')).toBeVisible();
+  await expect(said(second, 'This name is on air')).toBeVisible();
   const viewer = await person();
   await viewer.goto('/watch/harbour');
   await plays(viewer);
@@ -70,7 +70,7 @@ test('a refused camera is told, with the way out', async ({ browser, server }) =
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError'));
   });
   await studio.goto('/studio');
-  await expect(studio.getByText(/The browser blocked/).first()).toBeVisible();
+  await expect(said(studio, /The browser blocked/)).toBeVisible();
   await expect(studio.getByRole('button', { name: 'Check again' })).toBeVisible();
   await context.close();
 });
@@ -94,6 +94,6 @@ test('a viewer whose browser lacks the codec is told which', async ({ person }) 
     } as typeof create;
   });
   await viewer.goto('/watch/harbour');
-  await expect(viewer.getByText('This browser cannot play it')).toBeVisible();
-  await expect(viewer.getByText(/H\.264/)).toBeVisible();
+  await expect(said(viewer, 'This browser cannot play it')).toBeVisible();
+  await expect(said(viewer, /H\.264/)).toBeVisible();
 });

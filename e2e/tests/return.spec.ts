@@ -1,4 +1,4 @@
-import { expect, goLive, onAir, plays, test } from '../lib/test';
+import { expect, goLive, onAir, plays, said, test } from '../lib/test';
 import { heard } from '../lib/probe';
 
 test('the publisher reloads and the viewer’s picture comes back on the same page', async ({ person }) => {
@@ -11,7 +11,7 @@ test('the publisher reloads and the viewer’s picture comes back on the same pa
   studio.on('dialog', (d) => void d.accept()); // "leave the page?"
   await studio.reload();
   await onAir(studio);
-  await expect(studio.getByText('Back on air after a reload.')).toBeVisible();
+  await expect(said(studio, 'Back on air after a reload.')).toBeVisible();
   await plays(viewer);
   expect(await viewer.evaluate(() => performance.timeOrigin), 'the viewer never reloaded').toBe(page);
   expect(await viewer.evaluate(() => (window as unknown as { peers: unknown[] }).peers.length), 'nor connected again').toBe(1);
@@ -24,8 +24,8 @@ test('a publisher who is gone shows as away and then as ended', async ({ person 
   await viewer.goto('/watch/harbour');
   await plays(viewer);
   await studio.close({ runBeforeUnload: false });
-  await expect(viewer.getByText('Back in a moment')).toBeVisible();
-  await expect(viewer.getByText('This stream has ended')).toBeVisible();
+  await expect(said(viewer, 'Back in a moment')).toBeVisible();
+  await expect(said(viewer, 'This stream has ended')).toBeVisible();
 });
 
 test('a pause stops the picture and the live edge brings it back', async ({ person }) => {
