@@ -196,6 +196,13 @@ func (s *shard) feed(g *group, v *Viewer, now time.Time) {
 			s.advance(g, l, now)
 		}
 	}
+	if s.batch.flush() {
+		return
+	}
+	s.engine.count.skipped.Inc()
+	if l := v.lane(media.Video); l != nil && l.track != nil && !l.waiting {
+		l.fellBehind(now)
+	}
 }
 
 // advance sends one viewer's lane up to the ring's head.
@@ -225,10 +232,6 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 		} else {
 			l.missed(l.next)
 		}
-	}
-	if !s.batch.flush() {
-		s.engine.count.skipped.Inc()
-		l.fellBehind(now)
 	}
 }
 

@@ -3,6 +3,7 @@ package egress
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,8 @@ func newViewer(e *Engine, sub *hub.Subscription, o *offer) *Viewer {
 			v.lanes = append(v.lanes, newLane(s))
 		}
 	}
+	// Video first: a train of its equal packets may end with a shorter one of audio.
+	slices.SortFunc(v.lanes, func(a, b *lane) int { return int(b.kind) - int(a.kind) })
 	return v
 }
 
