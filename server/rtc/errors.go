@@ -73,6 +73,12 @@ func refusals() []known {
 
 // ends maps the reasons for which a session ends.
 func ends() []known {
+	lost := failure{"lost", http.StatusGone, "Lost",
+		"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}
+	closed := failure{"lost", http.StatusGone, "Closed",
+		"The connection for media was closed from your side. Connect again to go on.", 0, ""}
+	unconnected := failure{"lost", http.StatusGone, "Lost",
+		"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}
 	return []known{
 		{hub.ErrReplaced, failure{"replaced", http.StatusConflict, "Replaced",
 			"The same publisher connected again elsewhere. This connection has ended.", 0, ""}},
@@ -82,22 +88,15 @@ func ends() []known {
 			"There is no such session, or it has ended. Start a new one.", 0, ""}},
 		{ErrExpired, failure{"expired", http.StatusUnauthorized, "Token expired",
 			"The token's time is over. Get a new token and connect again.", 0, ""}},
-		{ErrLost, failure{"lost", http.StatusGone, "Lost",
-			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
-		{ingest.ErrLost, failure{"lost", http.StatusGone, "Lost",
-			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
-		{egress.ErrLost, failure{"lost", http.StatusGone, "Lost",
-			"Nothing was heard from your media for a while. Check the network and connect again.", 0, ""}},
-		{ingest.ErrHungUp, failure{"lost", http.StatusGone, "Closed",
-			"The connection for media was closed from your side. Connect again to go on.", 0, ""}},
-		{egress.ErrHungUp, failure{"lost", http.StatusGone, "Closed",
-			"The connection for media was closed from your side. Connect again to go on.", 0, ""}},
+		{ErrLost, lost},
+		{ingest.ErrLost, lost},
+		{egress.ErrLost, lost},
+		{ingest.ErrHungUp, closed},
+		{egress.ErrHungUp, closed},
 		{egress.ErrHandshake, failure{"lost", http.StatusGone, "Not secured",
 			"The media could not be secured (DTLS). Connect again; if it stays so, another program or network is in between.", 0, ""}},
-		{ingest.ErrUnconnected, failure{"lost", http.StatusGone, "Lost",
-			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
-		{egress.ErrUnconnected, failure{"lost", http.StatusGone, "Lost",
-			"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}},
+		{ingest.ErrUnconnected, unconnected},
+		{egress.ErrUnconnected, unconnected},
 		{egress.ErrFingerprint, failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
 			"The certificate is not the one that the first offer named. Start a new session instead of restarting this one.", 0, ""}},
 		{ingest.ErrGarbage, failure{"bad_request", http.StatusBadRequest, "Bad media",
