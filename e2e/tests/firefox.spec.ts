@@ -1,8 +1,7 @@
-import { chromium as playwright } from '@playwright/test';
-import { chromium } from '../lib/chromium';
+import { visitor } from '../lib/chromium';
 import { firefox, pageOf } from '../lib/firefox';
 import { Lab, missing } from '../lib/lab';
-import { type Evaluator, heard, spy } from '../lib/probe';
+import { type Evaluator, heard } from '../lib/probe';
 import { binary, Server } from '../lib/server';
 import { expect, goLive, onAir, plays, test as base } from '../lib/test';
 
@@ -22,17 +21,9 @@ test.skip(why !== '', why);
 
 const program = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 
-/** A Chromium that takes the other host for a safe origin. */
-async function chrome(url: string, devices: boolean) {
-  const browser = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`));
-  const context = await browser.newContext({ baseURL: url, permissions: devices ? ['camera', 'microphone'] : [] });
-  await context.addInitScript(spy);
-  return { browser, page: await context.newPage() };
-}
-
 for (const codec of ['VP8', 'VP9', 'AV1']) {
   test(`${codec} from Chromium to Firefox`, async ({ there }) => {
-    const studio = await chrome(there.url, true);
+    const studio = await visitor(there.url, true);
     const fox = await firefox(program);
     try {
       await goLive(studio.page, 'harbour', { codec });
@@ -49,7 +40,7 @@ for (const codec of ['VP8', 'VP9', 'AV1']) {
 }
 
 test('from Firefox to Chromium', async ({ there }) => {
-  const viewer = await chrome(there.url, false);
+  const viewer = await visitor(there.url, false);
   const fox = await firefox(program);
   try {
     const studio = await pageOf(fox);
@@ -67,7 +58,7 @@ test('from Firefox to Chromium', async ({ there }) => {
 });
 
 test('H.264 in a Firefox without it is told', async ({ there }) => {
-  const studio = await chrome(there.url, true);
+  const studio = await visitor(there.url, true);
   const fox = await firefox(program);
   try {
     await goLive(studio.page, 'harbour', { codec: 'H264' });

@@ -1,8 +1,8 @@
-import { type Browser, chromium as playwright, type Page } from '@playwright/test';
-import { chromium } from '../lib/chromium';
+import type { Page } from '@playwright/test';
+import { visitor } from '../lib/chromium';
 import { absent, Foreign, type Program } from '../lib/foreign';
 import { Lab, missing } from '../lib/lab';
-import { heard, spy } from '../lib/probe';
+import { heard } from '../lib/probe';
 import { binary, type Options, Server } from '../lib/server';
 import { expect, goLive, onAir, plays, said, test as base } from '../lib/test';
 
@@ -55,11 +55,9 @@ function need(program: Program): void {
 
 /** A Chromium whose pages take the other host for a safe origin. */
 async function chrome<T>(url: string, devices: boolean, use: (page: Page) => Promise<T>): Promise<T> {
-  const browser: Browser = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`));
+  const { browser, page } = await visitor(url, devices);
   try {
-    const context = await browser.newContext({ baseURL: url, permissions: devices ? ['camera', 'microphone'] : [] });
-    await context.addInitScript(spy);
-    return await use(await context.newPage());
+    return await use(page);
   } finally {
     await browser.close();
   }

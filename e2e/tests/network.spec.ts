@@ -1,7 +1,6 @@
-import { chromium as playwright, type Browser, type Page } from '@playwright/test';
-import { chromium } from '../lib/chromium';
+import { program, visitor } from '../lib/chromium';
 import { Lab, missing } from '../lib/lab';
-import { heard, path, spy } from '../lib/probe';
+import { heard, path } from '../lib/probe';
 import { expect, goLive, onAir, plays, test } from '../lib/test';
 
 const why = missing();
@@ -15,15 +14,8 @@ test.afterAll(() => lab?.close());
 
 test.use({ settings: { open: true, listen: '10.77.0.1:0' } });
 
-/** A Chromium on the other host of a lab. */
-async function far(url: string, devices = false): Promise<{ browser: Browser; page: Page }> {
-  const insecure = `--unsafely-treat-insecure-origin-as-secure=${url}`;
-  const o = chromium(insecure);
-  const browser = await playwright.launch({ ...o, executablePath: lab.wrap(o.executablePath ?? '') });
-  const context = await browser.newContext({ baseURL: url, permissions: devices ? ['camera', 'microphone'] : [] });
-  await context.addInitScript(spy);
-  return { browser, page: await context.newPage() };
-}
+/** A Chromium on the other host of the lab. */
+const far = (url: string, devices = false) => visitor(url, devices, lab.wrap(program));
 
 test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ server }) => {
   const studio = await far(server.url, true);
@@ -61,9 +53,8 @@ test('with UDP open, the pair is UDP', async ({ server }) => {
 });
 
 test('a viewer who is offline for 5 s comes back', async ({ server }) => {
-  const near = await playwright.launch(chromium(`--unsafely-treat-insecure-origin-as-secure=${server.url}`));
-  const context = await near.newContext({ baseURL: server.url, permissions: ['camera', 'microphone'] });
-  const studio = await context.newPage();
+  const near = await visitor(server.url, true);
+  const studio = near.page;
   const viewer = await far(server.url);
   try {
     await goLive(studio, 'harbour');
@@ -83,6 +74,6 @@ test('a viewer who is offline for 5 s comes back', async ({ server }) => {
     expect(await viewer.page.evaluate(() => performance.timeOrigin)).toBe(origin);
   } finally {
     await viewer.browser.close();
-    await near.close();
+    await near.browser.close();
   }
 });
