@@ -1,7 +1,8 @@
 // Package limit says how often a network may ask for something, in memory
 // that does not grow with the number of networks: a flood from forged
-// addresses costs nothing but its packets. It knows addresses and time; what
-// is asked for, and what happens to the refused, is its caller's business.
+// addresses costs nothing but its packets. It also says how many connections
+// of a listener may be open at once. It knows addresses and time; what is
+// asked for, and what happens to the refused, is its caller's business.
 package limit
 
 import (
