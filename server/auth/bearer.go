@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -59,8 +58,8 @@ func (s *Service) readBearer(ctx context.Context, token string) (principal, erro
 	return principal{subject: "key:" + k.Stream, action: Publish, stream: k.Stream}, nil
 }
 
-// NewKey makes the key of a stream and returns it; it cannot be shown again.
-// An earlier key of the stream stops working. private says whether watching
+// NewKey makes the key of a stream and returns it; Key shows it again. An
+// earlier key of the stream stops working. private says whether watching
 // needs a credential too; nil leaves that as it was. It returns ErrName.
 func (s *Service) NewKey(ctx context.Context, stream string, private *bool) (string, error) {
 	if !ValidName(stream) {
@@ -70,9 +69,9 @@ func (s *Service) NewKey(ctx context.Context, stream string, private *bool) (str
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", fmt.Errorf("looking up the stream: %w", err)
 	}
-	key := keyPrefix + base64.RawURLEncoding.EncodeToString(random(keyLen))
+	key := freshKey()
 	sum := sha256.Sum256([]byte(key))
-	k := Key{Stream: stream, Hash: sum[:], Private: old.Private}
+	k := Key{Stream: stream, Hash: sum[:], Sealed: s.sealer.seal(stream, key), Private: old.Private}
 	if private != nil {
 		k.Private = *private
 	}

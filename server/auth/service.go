@@ -4,26 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
 // Config is what a Service needs.
 type Config struct {
 	Storage Storage
-	Open    bool // anyone may publish
+	Open    bool         // anyone may publish
+	Log     *slog.Logger // nil for none
 }
 
 // Service is the Checker of the server, and keeps its users, stream keys,
 // tokens and sessions. All its methods may be called from anywhere.
 type Service struct {
 	// set at construction
-	storage   Storage
-	open      bool
-	secret    []byte // signs the tokens
-	hasher    *hasher
-	accounts  *attempts
-	addresses *attempts
-	now       func() time.Time
+	storage    Storage
+	open       bool
+	log        *slog.Logger
+	secret     []byte // signs the tokens
+	sealer     *sealer
+	hasher     *hasher
+	accounts   *attempts
+	addresses  *attempts
+	unreadable *attempts // log lines, by stream
+	now        func() time.Time
 }
 
 // New reads or makes the signing secret. It starts nothing.
@@ -35,14 +40,25 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if len(secret) < secretLen {
 		return nil, fmt.Errorf("the signing secret has %d bytes, it needs %d", len(secret), secretLen)
 	}
+	seals, err := newSealer(secret)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &Service{
-		storage:   cfg.Storage,
-		open:      cfg.Open,
-		secret:    secret,
-		hasher:    newHasher(),
-		accounts:  newAttempts(accountAttempts),
-		addresses: newAttempts(addressAttempts),
-		now:       time.Now,
+		storage:    cfg.Storage,
+		open:       cfg.Open,
+		log:        log,
+		secret:     secret,
+		sealer:     seals,
+		hasher:     newHasher(),
+		accounts:   newAttempts(accountAttempts),
+		addresses:  newAttempts(addressAttempts),
+		unreadable: newAttempts(1),
+		now:        time.Now,
 	}, nil
 }
 

@@ -20,10 +20,12 @@ type User struct {
 	Enabled bool
 }
 
-// Key is the one stream key of a stream; only its hash is kept.
+// Key is the one stream key of a stream: its hash, by which a key that is sent
+// is found, and itself sealed, for those that are only proven.
 type Key struct {
 	Stream  string
 	Hash    []byte // SHA-256
+	Sealed  []byte // nil for a key of a version that kept the hash alone
 	Private bool   // watching the stream needs a key, a token or a sign-in too
 }
 

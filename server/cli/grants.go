@@ -47,8 +47,8 @@ func newToken(env Env) *cobra.Command {
 func newKey(env Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key NAME",
-		Short: "Make the key of a stream and print it, once",
-		Long:  "Make the key of a stream and print it. It is not stored and cannot be shown again.\nAn earlier key of the stream stops working.",
+		Short: "Make the key of a stream and print it",
+		Long:  "Make the key of a stream and print it. An earlier key of the stream stops working.\nPublishers and admins see it again on the Sources page.",
 		Args:  takes(1, 1, "the stream's name"),
 	}
 	private := cmd.Flags().Bool("private", false, "watching the stream needs the key, a token or a sign-in too; --private=false makes it public again")
@@ -61,7 +61,7 @@ func newKey(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(env.Err, "This is the only time the key is shown:")
+		fmt.Fprintf(env.Err, "The key of %s, which the Sources page shows again:\n", args[0])
 		_, err = fmt.Fprintln(env.Out, key)
 		return err
 	})

@@ -9,23 +9,23 @@ import (
 // PutKey implements auth.Keys.
 func (s *Store) PutKey(ctx context.Context, k auth.Key) error {
 	_, err := s.db.ExecContext(ctx,
-		"INSERT OR REPLACE INTO keys (stream, hash, private) VALUES (?, ?, ?)", k.Stream, k.Hash, k.Private)
+		"INSERT OR REPLACE INTO keys (stream, hash, sealed, private) VALUES (?, ?, ?, ?)", k.Stream, k.Hash, k.Sealed, k.Private)
 	return err
 }
 
 // KeyOf implements auth.Keys.
 func (s *Store) KeyOf(ctx context.Context, stream string) (auth.Key, error) {
-	return s.key(ctx, "SELECT stream, hash, private FROM keys WHERE stream = ?", stream)
+	return s.key(ctx, "SELECT stream, hash, sealed, private FROM keys WHERE stream = ?", stream)
 }
 
 // KeyByHash implements auth.Keys.
 func (s *Store) KeyByHash(ctx context.Context, hash []byte) (auth.Key, error) {
-	return s.key(ctx, "SELECT stream, hash, private FROM keys WHERE hash = ?", hash)
+	return s.key(ctx, "SELECT stream, hash, sealed, private FROM keys WHERE hash = ?", hash)
 }
 
 func (s *Store) key(ctx context.Context, query string, arg any) (auth.Key, error) {
 	var k auth.Key
-	err := s.db.QueryRowContext(ctx, query, arg).Scan(&k.Stream, &k.Hash, &k.Private)
+	err := s.db.QueryRowContext(ctx, query, arg).Scan(&k.Stream, &k.Hash, &k.Sealed, &k.Private)
 	return k, mapped(err)
 }
 

@@ -36,6 +36,13 @@ func migrations() []string {
 			name  TEXT PRIMARY KEY,
 			value BLOB NOT NULL
 		) STRICT;`,
+		`ALTER TABLE keys ADD COLUMN sealed BLOB; -- NULL for the keys made before
+		CREATE TABLE documents (
+			kind TEXT NOT NULL,
+			id   TEXT NOT NULL,
+			body BLOB NOT NULL,
+			PRIMARY KEY (kind, id)
+		) STRICT;`,
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package store keeps users, stream keys, sessions and secrets in one SQLite
-// file. It implements auth.Storage and knows nothing of what the rows are good
+// Package store keeps users, stream keys, sessions, secrets and the documents
+// of other parts in one SQLite file. It implements auth.Storage and knows nothing of what the rows are good
 // for: it compares no password, no token and no role.
 package store
 

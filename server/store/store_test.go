@@ -97,7 +97,7 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	first, err := store.Open(ctx, dir)
 	require.NoError(t, err)
 	user := auth.User{Name: "Ada", Hash: "h", Role: auth.Admin, Enabled: true}
-	key := auth.Key{Stream: "harbour", Hash: []byte{1}, Private: true}
+	key := auth.Key{Stream: "harbour", Hash: []byte{1}, Sealed: []byte{4}, Private: true}
 	session := auth.Session{Hash: []byte{2}, User: "Ada", Expires: time.UnixMilli(5000)}
 	require.NoError(t, first.AddUser(ctx, user))
 	require.NoError(t, first.PutKey(ctx, key))
