@@ -17,6 +17,7 @@ func frames() map[string]*Frame {
 		AV1:  {Keyframe: true, Units: [][]byte{{0x08, 0, 0, 0}, with(0x30)}},
 		VP8:  {Keyframe: true, Units: [][]byte{with(0x10, 0, 0, 0x9d, 1, 0x2a, 16, 0, 16, 0)}},
 		VP9:  {Keyframe: true, Units: [][]byte{with(0x82, 0x49, 0x83, 0x42, 0, 0xf0, 0, 0xf0)}},
+		AAC:  {Keyframe: true, Units: [][]byte{{0x21, 1}, {0x21, 2, 3}}},
 		Opus: {Keyframe: true, Units: [][]byte{{0xfc, 1, 2, 3}}},
 		PCMU: {Keyframe: true, Units: [][]byte{{1, 2, 3, 4}}},
 	}
@@ -27,9 +28,9 @@ func TestFramesThereAndBack(t *testing.T) {
 	for codec, frame := range frames() {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
-			p, err := NewPacketizer(codec)
+			p, err := NewPacketizer(Codec{Name: codec})
 			require.NoError(t, err)
-			d, err := NewDepacketizer(codec)
+			d, err := NewDepacketizer(Codec{Name: codec})
 			require.NoError(t, err)
 			seq := uint64(65_530)
 			for round := range 3 {
@@ -38,7 +39,7 @@ func TestFramesThereAndBack(t *testing.T) {
 				require.NoError(t, err)
 				var got *Frame
 				for i, b := range payloads {
-					require.LessOrEqual(t, len(b.Bytes), maxPayload)
+					require.LessOrEqual(t, len(b.Bytes), MaxPayload)
 					require.Equal(t, i == len(payloads)-1, b.Marker)
 					_, key := Inspect(codec, b.Bytes)
 					f, ok := d.Push(&Packet{Seq: seq, Timestamp: stamp, Arrival: int64(seq), Payload: b.Bytes, Marker: b.Marker, Keyframe: key})
@@ -57,9 +58,9 @@ func TestFramesThereAndBack(t *testing.T) {
 func TestFrameThatLacksAPacketIsDropped(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []string{H264, H265, AV1, VP8, VP9} {
-		p, err := NewPacketizer(codec)
+		p, err := NewPacketizer(Codec{Name: codec})
 		require.NoError(t, err)
-		d, err := NewDepacketizer(codec)
+		d, err := NewDepacketizer(Codec{Name: codec})
 		require.NoError(t, err)
 		payloads, err := p.Packetize(frames()[codec])
 		require.NoError(t, err)
@@ -76,22 +77,22 @@ func TestFrameThatLacksAPacketIsDropped(t *testing.T) {
 
 func TestUnknownCodec(t *testing.T) {
 	t.Parallel()
-	_, err := NewPacketizer("theora")
+	_, err := NewPacketizer(Codec{Name: "theora"})
 	require.ErrorIs(t, err, ErrCodec)
-	_, err = NewDepacketizer("theora")
+	_, err = NewDepacketizer(Codec{Name: "theora"})
 	require.ErrorIs(t, err, ErrCodec)
 }
 
 func FuzzDepacketize(f *testing.F) {
 	for codec, frame := range frames() {
-		p, err := NewPacketizer(codec)
+		p, err := NewPacketizer(Codec{Name: codec})
 		require.NoError(f, err)
 		payloads, err := p.Packetize(frame)
 		require.NoError(f, err)
 		f.Add(codec, payloads[0].Bytes, payloads[len(payloads)-1].Bytes)
 	}
 	f.Fuzz(func(t *testing.T, codec string, first, second []byte) {
-		d, err := NewDepacketizer(codec)
+		d, err := NewDepacketizer(Codec{Name: codec})
 		if err != nil {
 			return
 		}

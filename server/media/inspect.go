@@ -21,7 +21,7 @@ func Inspect(codec string, payload []byte) (start, keyframe bool) {
 		return inspectVP9(payload)
 	case AV1:
 		return inspectAV1(payload)
-	case Opus, G722, PCMU, PCMA:
+	case Opus, AAC, G722, PCMU, PCMA:
 		return true, true
 	}
 	return false, false

@@ -33,6 +33,13 @@ const (
 	G722 = "G722"
 	PCMU = "PCMU"
 	PCMA = "PCMA"
+
+	// AAC is MPEG4-GENERIC in an SDP (RFC 3640). The units of its frames are
+	// raw access units without ADTS headers, each 1,024 ticks after the one
+	// before.
+	AAC = "AAC"
+	// MJPEG (RFC 2435) is carried nowhere; it has a name so that one can say so.
+	MJPEG = "JPEG"
 )
 
 // Codec says how the payload of a track is coded.
@@ -58,6 +65,6 @@ type Packet struct {
 type Frame struct {
 	Timestamp uint32   // as Packet.Timestamp
 	Arrival   int64    // as Packet.Arrival, of the frame's first packet
-	Units     [][]byte // H264, H265: NAL units; AV1: OBUs; other codecs: the frame, in one piece
+	Units     [][]byte // H264, H265: NAL units; AV1: OBUs; AAC: access units; other codecs: the frame, in one piece
 	Keyframe  bool
 }
