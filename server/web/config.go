@@ -20,8 +20,10 @@ type Config struct {
 	Channels map[string]Open // by the "ch" of their messages
 	WHIP     http.Handler    // serves /whip/{stream} and below, with all methods; nil for none
 	WHEP     http.Handler    // the same for /whep
-	Ready    func() bool     // what /readyz says
-	Version  string          // of the server
+	Encoders Encoders
+	Remote   Remote
+	Ready    func() bool // what /readyz says
+	Version  string      // of the server
 	Metrics  *metric.Registry
 	Log      *slog.Logger
 }
@@ -58,12 +60,28 @@ type StreamInfo struct {
 	Proto     string      `json:"proto,omitempty"`
 	Poster    string      `json:"poster,omitempty"` // as PosterPath
 	Tracks    []TrackInfo `json:"tracks"`
+	Diagnoses []Diagnosis `json:"diagnoses,omitempty"` // what browsers will not play, and the cure
 }
 
-// TrackInfo is one track of a StreamInfo.
+// TrackInfo is one track of a StreamInfo, as far as it has been seen.
 type TrackInfo struct {
-	Kind  string `json:"kind"`
-	Codec string `json:"codec"`
+	Kind             string  `json:"kind"`
+	Codec            string  `json:"codec"`
+	Width            int     `json:"width,omitempty"` // pixels
+	Height           int     `json:"height,omitempty"`
+	FPS              float64 `json:"fps,omitempty"`
+	KeyframeInterval float64 `json:"keyframeInterval,omitempty"` // s
+	SampleRate       int     `json:"sampleRate,omitempty"`       // Hz
+	Channels         int     `json:"channels,omitempty"`
+	Bitrate          int     `json:"bitrate,omitempty"` // bit/s
+}
+
+// Diagnosis says what is wrong with a track for those who watch in browsers.
+type Diagnosis struct {
+	Code string `json:"code"` // for programs, like "b_frames"
+	Kind string `json:"kind"` // of the track
+	Text string `json:"text"` // what happened and why
+	Fix  string `json:"fix"`  // the encoder's setting that cures it
 }
 
 // PosterPath returns where the door serves a stream's poster; the version in

@@ -18,6 +18,8 @@ const (
 	codeSetUp      = "already_set_up"
 	codeThrottled  = "throttled"
 	codeNoSignIn   = "unauthenticated"
+	codeDenied     = "denied"
+	codeOff        = "switched_off"
 	codeInternal   = "internal"
 )
 
@@ -61,7 +63,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="heliograph"`)
 		Problem(w, http.StatusUnauthorized, codeNoSignIn, sentence(auth.ErrUnauthenticated))
 	case errors.Is(err, auth.ErrDenied):
-		Problem(w, http.StatusForbidden, "denied", sentence(auth.ErrDenied))
+		Problem(w, http.StatusForbidden, codeDenied, sentence(auth.ErrDenied))
 	case errors.Is(err, auth.ErrThrottled):
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		Problem(w, http.StatusTooManyRequests, codeThrottled, sentence(auth.ErrThrottled))

@@ -23,6 +23,7 @@ func (s *Server) routes() http.Handler {
 	r.Get("/", s.page)
 	r.Get("/watch/{stream}", s.streamPage)
 	r.Get("/studio", s.page)
+	r.Get("/sources", s.page)
 	r.Get("/signin", s.page)
 	r.Get("/setup", s.page)
 	for path := range s.files.byPath {
@@ -45,6 +46,38 @@ func (s *Server) rest(r chi.Router) {
 	r.Get("/streams", s.listStreams)
 	r.Get("/streams/{stream}", s.getStream)
 	r.Get("/streams/{stream}/poster.jpg", s.poster)
+	r.Get("/streams/{stream}/key", s.atLeast(auth.Publisher, s.getKey))
+	r.Post("/streams/{stream}/key", s.atLeast(auth.Publisher, s.newKey))
+	r.Get("/encoders", s.getEncoders)
+	r.Group(s.restOfSources)
+	r.Group(s.restOfPushes)
+	r.Group(s.restOfCameras)
+}
+
+// restOfSources are the routes under /api/v1/sources.
+func (s *Server) restOfSources(r chi.Router) {
+	r.Use(offered(s.cfg.Remote.Sources != nil))
+	r.Get("/sources", s.atLeast(auth.Publisher, s.listSources))
+	r.Put("/sources/{stream}", s.atLeast(auth.Publisher, s.putSource))
+	r.Delete("/sources/{stream}", s.atLeast(auth.Publisher, s.removeSource))
+	r.Post("/sources/test", s.atLeast(auth.Publisher, s.testSource))
+}
+
+// restOfPushes are the routes under /api/v1/pushes.
+func (s *Server) restOfPushes(r chi.Router) {
+	r.Use(offered(s.cfg.Remote.Pushes != nil))
+	r.Get("/pushes", s.atLeast(auth.Publisher, s.listPushes))
+	r.Post("/pushes", s.atLeast(auth.Publisher, s.addPush))
+	r.Patch("/pushes/{id}", s.atLeast(auth.Publisher, s.enablePush))
+	r.Delete("/pushes/{id}", s.atLeast(auth.Publisher, s.removePush))
+}
+
+// restOfCameras are the routes under /api/v1/cameras. Looking around in the
+// local network is for admins.
+func (s *Server) restOfCameras(r chi.Router) {
+	r.Use(offered(s.cfg.Remote.Cameras != nil))
+	r.Post("/cameras/discover", s.atLeast(auth.Admin, s.discoverCameras))
+	r.Post("/cameras/streams", s.atLeast(auth.Admin, s.cameraStreams))
 }
 
 // mount hands a signalling handler its resources. It does its own CORS: WHIP

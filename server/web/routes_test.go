@@ -31,7 +31,7 @@ func TestRoutesForAnonymous(t *testing.T) {
 			streams = streams[:1] // their handler looks at the name
 		}
 		for _, stream := range streams {
-			path := strings.NewReplacer("{stream}", stream, "{session}", "abc").Replace(route)
+			path := strings.NewReplacer("{stream}", stream, "{session}", "abc", "{id}", "p1").Replace(route)
 			line := fmt.Sprintf("%-7s %-44s %d", method, path, f.do(request{method: method, path: path}).StatusCode)
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)

@@ -29,6 +29,7 @@ type Server struct {
 	files   *files
 	handler http.Handler
 	peers   *peers
+	heavy   heavy
 	times   times
 	counts  counts
 }
@@ -57,6 +58,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:   cfg,
 		files: f,
 		peers: newPeers(),
+		heavy: newHeavy(),
 		times: defaultTimes(),
 		counts: counts{
 			requests: m.Counter("heliograph_http_requests_total", "HTTP requests."),

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -141,12 +142,26 @@ func setCookie(w http.ResponseWriter, r *http.Request, token string) {
 
 // readJSON reads a small JSON object, or answers what is wrong with it.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
+	return readObject(w, r, v, maxBody)
+}
+
+// readOptional is readObject where no body is as good as an empty object.
+func readOptional(w http.ResponseWriter, r *http.Request, v any) bool {
+	if r.ContentLength == 0 {
+		return true
+	}
+	return readObject(w, r, v, maxSettings)
+}
+
+// readObject reads a JSON object of at most so many bytes, or answers what is
+// wrong with it.
+func readObject(w http.ResponseWriter, r *http.Request, v any, most int64) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		Problem(w, http.StatusUnsupportedMediaType, codeBadRequest, "Send the request as application/json.")
 		return false
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	d.DisallowUnknownFields()
 	err = d.Decode(v)
 	if err == nil && d.More() {
@@ -157,7 +172,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
 	case err == nil:
 		return true
 	case errors.As(err, &tooLarge):
-		Problem(w, http.StatusRequestEntityTooLarge, codeBadRequest, "The request is larger than 4 KiB.")
+		Problem(w, http.StatusRequestEntityTooLarge, codeBadRequest, fmt.Sprintf("The request is larger than %d KiB.", most>>10))
 	default:
 		Problem(w, http.StatusBadRequest, codeBadRequest, "The request is not the JSON object this address takes.")
 	}

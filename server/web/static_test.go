@@ -13,7 +13,7 @@ import (
 func TestPages(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for _, path := range []string{"/", "/watch/harbour", "/watch/never.heard~of-1", "/studio", "/signin", "/setup?token=x"} {
+	for _, path := range []string{"/", "/watch/harbour", "/watch/never.heard~of-1", "/studio", "/sources", "/signin", "/setup?token=x"} {
 		res := f.do(request{path: path})
 		require.Equal(t, http.StatusOK, res.StatusCode, path)
 		require.Equal(t, cacheAsk, res.Header.Get("Cache-Control"), path)

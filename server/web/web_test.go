@@ -78,6 +78,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	cfg := Config{
 		Auth: a, Streams: streams, App: app(), Version: "0.1.0",
 		Ready: func() bool { return true }, Metrics: metric.New(), Log: slog.New(slog.DiscardHandler),
+		Remote: newManagers().door(),
 	}
 	for _, f := range change {
 		f(&cfg)

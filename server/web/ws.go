@@ -33,17 +33,18 @@ const (
 	messageBurst   = 50
 )
 
-// times are the waits of a connection; tests make them short.
+// times are the waits of connections and calls; tests make them short.
 type times struct {
 	hello   time.Duration // until hello
 	ping    time.Duration // between pings
 	silence time.Duration // without an answer to them
 	write   time.Duration // for one message
 	goodbye time.Duration // for the client to close after us
+	heavy   time.Duration // for a call that asks other machines
 }
 
 func defaultTimes() times {
-	return times{hello: 5 * time.Second, ping: 15 * time.Second, silence: 45 * time.Second, write: 5 * time.Second, goodbye: time.Second}
+	return times{hello: 5 * time.Second, ping: 15 * time.Second, silence: 45 * time.Second, write: 5 * time.Second, goodbye: time.Second, heavy: heavyTime}
 }
 
 // websocket upgrades and serves one connection.
