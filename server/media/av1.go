@@ -26,7 +26,7 @@ func inspectAV1(p []byte) (start, keyframe bool) {
 	}
 	obu := p[1:]
 	if p[0]&av1Count != av1CountOne { // the only element has no length in front
-		obu = av1Element(obu)
+		obu, _ = av1Element(obu)
 	}
 	if len(obu) == 0 {
 		return false, false
@@ -40,7 +40,7 @@ func obuBegins(obu []byte) bool {
 	if obu[0]&obuExtended != 0 && (len(obu) < 2 || obu[1]&obuSpatial != 0) {
 		return false
 	}
-	switch obu[0] >> 3 & 0x0f {
+	switch obuType(obu) {
 	case obuSequence, obuDelimiter, obuFrameHeader, obuMetadata, obuFrame:
 		return true
 	}
@@ -48,8 +48,8 @@ func obuBegins(obu []byte) bool {
 }
 
 // av1Element returns the element at the head of p, whose length is in front as
-// a LEB128; nil when it does not fit into p.
-func av1Element(p []byte) []byte {
+// a LEB128, and what is behind it; nil when it does not fit into p.
+func av1Element(p []byte) (element, behind []byte) {
 	size := 0
 	for i := range min(len(p), 8) { // a LEB128 may be padded to eight bytes
 		size |= int(p[i]&0x7f) << (7 * i)
@@ -57,9 +57,12 @@ func av1Element(p []byte) []byte {
 			continue
 		}
 		if rest := p[i+1:]; size <= len(rest) {
-			return rest[:size]
+			return rest[:size], rest[size:]
 		}
-		return nil
+		return nil, nil
 	}
-	return nil
+	return nil, nil
 }
+
+// obuType returns the type of an OBU, which has one byte at least.
+func obuType(obu []byte) byte { return obu[0] >> 3 & 0x0f }
