@@ -61,7 +61,7 @@ type SourceInfo struct {
 	Fixed     bool   `json:"fixed"` // from the settings file: read only
 	State     string `json:"state"` // waiting, connecting, live, wrong_password, no_video, unreachable, frozen, refused or off
 	Text      string `json:"text"`  // the state as a sentence
-	Since     int64  `json:"since,omitempty"`
+	Since     int64  `json:"since"`
 	RetryAt   int64  `json:"retryAt,omitempty"` // both in ms since 1970
 }
 
@@ -94,7 +94,7 @@ type PushInfo struct {
 	Fixed   bool   `json:"fixed"` // from the settings file: it cannot be removed
 	State   string `json:"state"` // off, waiting, connecting, live or retrying
 	Text    string `json:"text"`  // the state as a sentence
-	Since   int64  `json:"since,omitempty"`
+	Since   int64  `json:"since"`
 	RetryAt int64  `json:"retryAt,omitempty"` // both in ms since 1970
 	Retries int    `json:"retries"`           // since it was last live
 	Bytes   int64  `json:"bytes"`             // sent since it was made or the server started

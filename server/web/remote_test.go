@@ -182,7 +182,7 @@ func TestSourcesSay(t *testing.T) {
 	require.Equal(t, "harbour", m.last().(SourceSettings).Stream, "so that *** can stand for its password")
 	require.JSONEq(t, `{"pushes":[]}`, f.body(t, request{path: "/api/v1/pushes", cookie: admin}, 200))
 	push := request{method: "POST", path: "/api/v1/pushes", body: `{"stream":"harbour","url":"rtmp://b/app/key"}`, cookie: admin}
-	require.JSONEq(t, `{"id":"p1","stream":"harbour","url":"rtmp://b/app/•••","enabled":true,"fixed":false,"state":"waiting","text":"","retries":0,"bytes":0}`, f.body(t, push, 201))
+	require.JSONEq(t, `{"id":"p1","stream":"harbour","url":"rtmp://b/app/•••","enabled":true,"fixed":false,"state":"waiting","text":"","since":0,"retries":0,"bytes":0}`, f.body(t, push, 201))
 	require.Equal(t, "harbour rtmp://b/app/key", m.last())
 	require.JSONEq(t, `{"cameras":[]}`, f.body(t, request{method: "POST", path: "/api/v1/cameras/discover", cookie: admin}, 200))
 }
