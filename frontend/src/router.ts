@@ -7,6 +7,7 @@ export type Route =
   | { page: 'home' }
   | { page: 'watch'; stream: string; token: string }
   | { page: 'studio' }
+  | { page: 'sources'; stream: string }
   | { page: 'signin'; next: string }
   | { page: 'setup'; token: string }
   | { page: 'notfound'; path: string };
@@ -20,12 +21,17 @@ export function parse(address: string): Route {
   const path = url.pathname.replace(/\/+$/, '') || '/';
   if (path === '/') return { page: 'home' };
   if (path === '/studio') return { page: 'studio' };
+  if (path === '/sources') return { page: 'sources', stream: nameOr(url.searchParams.get('stream')) };
   if (path === '/signin') return { page: 'signin', next: localPath(url.searchParams.get('next')) };
   if (path === '/setup') return { page: 'setup', token: url.searchParams.get('token') ?? '' };
   const watch = /^\/watch\/([^/]+)$/.exec(path);
   const stream = watch?.[1] ? decode(watch[1]) : '';
   if (streamName.test(stream)) return { page: 'watch', stream, token: url.searchParams.get('token') ?? '' };
   return { page: 'notfound', path };
+}
+
+function nameOr(name: string | null): string {
+  return name && streamName.test(name) ? name : '';
 }
 
 /** Where to go after signing in: only a path of this origin, so that a link cannot send a person elsewhere. */

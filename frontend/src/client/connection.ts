@@ -9,7 +9,7 @@ import { Follows } from './follows';
 import { Requests } from './requests';
 import { Socket } from './socket';
 import { Backoff, Bell, abortable } from './wait';
-import type { Answer, Notice, Request, ServerMessage, StreamInfo, Welcome, WireUser } from './wire';
+import type { Answer, DataMessage, Notice, Request, ServerMessage, StreamInfo, Welcome, WireUser } from './wire';
 
 /** 'waiting': between two tries. 'closed': not started, ended by close(), or refused for good (`refusal`). */
 export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'closed';
@@ -55,6 +55,7 @@ export class Connection {
   // who listens
   readonly #sessions = new Map<string, SessionListener>();
   readonly #watchers = new Set<(s: ConnectionState) => void>();
+  readonly #hearers = new Set<(m: DataMessage) => void>();
   readonly #opened = new Bell();
   readonly #iceCame = new Bell();
 
@@ -155,6 +156,13 @@ export class Connection {
     return this.#follows.add(stream, fn, token);
   }
 
+  /** Hears the data messages of a stream that is watched on this connection. Returns the end of it. */
+  hearData(stream: string, fn: (m: DataMessage) => void): () => void {
+    const own = (m: DataMessage) => void (m.stream === stream && fn(m));
+    this.#hearers.add(own);
+    return () => this.#hearers.delete(own);
+  }
+
   /** Hears what the server says about a session. Returns the end of it. */
   listen(id: string, listener: SessionListener): () => void {
     this.#sessions.set(id, listener);
@@ -189,6 +197,7 @@ export class Connection {
   #take(m: ServerMessage): void {
     if (m.type === 'answer') this.#requests.answer(m);
     else if (m.type === 'stream') this.#follows.deliver(m.stream);
+    else if (m.type === 'data') for (const fn of [...this.#hearers]) fn(m);
     else if (m.type === 'stopped') this.#sessions.get(m.id)?.stopped(ProtocolError.from(m));
     else if (m.type === 'ice') {
       this.#iceServers = m.iceServers;

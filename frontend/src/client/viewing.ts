@@ -101,7 +101,7 @@ export class Viewing {
   }
 
   #build(pc: RTCPeerConnection): void {
-    this.#tried = codecs(this.#stream);
+    this.#tried = shape(this.#stream);
     pc.ontrack = (e) => this.#arrived(e.track, pc);
     for (const kind of ['video', 'audio'] as const) {
       const { receiver } = pc.addTransceiver(kind, { direction: 'recvonly' });
@@ -127,7 +127,7 @@ export class Viewing {
   #streamChanged(s: StreamInfo): void {
     this.#stream = s;
     const code = this.error?.code ?? '';
-    const curable = code === 'unsupported_codec' ? codecs(s) !== this.#tried : curedByLive.has(code);
+    const curable = code === 'unsupported_codec' ? shape(s) !== this.#tried : curedByLive.has(code);
     if (this.link === 'parked' && curable && s.state === 'live') this.#keeper.wake();
     this.onchange();
   }
@@ -144,6 +144,7 @@ export class Viewing {
   }
 }
 
-function codecs(s: StreamInfo | null): string {
-  return s ? s.tracks.map((t) => t.codec).join() : '';
+/** What decides whether a browser can play it: a cured encoder sends the same codec. */
+function shape(s: StreamInfo | null): string {
+  return s ? [...s.tracks.map((t) => t.codec), ...(s.diagnoses ?? []).map((d) => d.code)].join() : '';
 }

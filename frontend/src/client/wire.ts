@@ -3,29 +3,13 @@
  * those that the server sends. Knows no socket.
  */
 
+import { fields, given, list, number, optionalNumber, optionalString, string, WireError, type Fields } from './fields';
+import { parseStream, type StreamInfo } from './stream';
+
+export { WireError } from './fields';
+export { parseStream, type Diagnosis, type StreamInfo, type StreamState, type TrackInfo } from './stream';
+
 export const protocolVersion = 1;
-
-export interface StreamInfo {
-  name: string;
-  title: string;
-  state: StreamState;
-  /** When the stream went live, ms since 1970 by the server's clock. */
-  since?: number;
-  /** Since when the publisher is lost, while the state is 'away'. */
-  awaySince?: number;
-  viewers: number;
-  proto?: string;
-  /** Address of a still picture; absent when there is none. */
-  poster?: string;
-  tracks: TrackInfo[];
-}
-
-export type StreamState = 'live' | 'away' | 'ended' | 'offline';
-
-export interface TrackInfo {
-  kind: 'audio' | 'video';
-  codec: string;
-}
 
 export interface WireUser {
   name: string;
@@ -79,6 +63,18 @@ export interface Stopped {
   retryAfter?: number;
 }
 
+/** What the publisher sent beside picture and sound. */
+export interface DataMessage {
+  type: 'data';
+  stream: string;
+  name: string;
+  /** The moment it belongs to, ms since 1970 by the server's clock. */
+  time: number;
+  /** RTP timestamp of the picture it belongs to; absent on streams without video. */
+  rtp?: number;
+  value: unknown;
+}
+
 export type ServerMessage =
   | Welcome
   | Answer
@@ -86,14 +82,8 @@ export type ServerMessage =
   | Stopped
   | { type: 'pong'; t: number; time: number }
   | { type: 'ice'; iceServers: RTCIceServer[] }
-  | { type: 'stream'; stream: StreamInfo };
-
-/** A message of the server that breaks the protocol. */
-export class WireError extends Error {}
-
-type Fields = Record<string, unknown>;
-
-const states: readonly string[] = ['live', 'away', 'ended', 'offline'];
+  | { type: 'stream'; stream: StreamInfo }
+  | DataMessage;
 
 /** Reads one message. Returns null for a type that this version does not know; throws WireError. */
 export function parseMessage(text: string): ServerMessage | null {
@@ -115,6 +105,8 @@ export function parseMessage(text: string): ServerMessage | null {
       return { type: 'ice', iceServers: parseIceServers(f.iceServers) };
     case 'stream':
       return { type: 'stream', stream: parseStream(f.stream) };
+    case 'data':
+      return parseData(f);
     case 'stopped':
       return { type: 'stopped', id: string(f, 'id'), ...parseReason(f) };
     case 'error':
@@ -124,22 +116,8 @@ export function parseMessage(text: string): ServerMessage | null {
   }
 }
 
-/** Reads a stream object, from the socket or from the REST interface; throws WireError. */
-export function parseStream(value: unknown): StreamInfo {
-  const f = fields(value, 'stream');
-  const state = string(f, 'state');
-  if (!states.includes(state)) throw new WireError(`the state "${state}" of a stream is unknown`);
-  return {
-    name: string(f, 'name'),
-    title: optionalString(f, 'title') ?? '',
-    state: state as StreamState,
-    viewers: optionalNumber(f, 'viewers') ?? 0,
-    tracks: list(f.tracks).map(parseTrack),
-    ...given('since', optionalNumber(f, 'since')),
-    ...given('awaySince', optionalNumber(f, 'awaySince')),
-    ...given('proto', optionalString(f, 'proto')),
-    ...given('poster', optionalString(f, 'poster')),
-  };
+function parseData(f: Fields): DataMessage {
+  return { type: 'data', stream: string(f, 'stream'), name: string(f, 'name'), time: number(f, 'time'), ...given('rtp', optionalNumber(f, 'rtp')), value: f.value };
 }
 
 function parseWelcome(f: Fields): Welcome {
@@ -163,54 +141,10 @@ function parseReason(f: Fields): { code: string; message: string; retryAfter?: n
   return { code: string(f, 'code'), message: optionalString(f, 'message') ?? '', ...given('retryAfter', optionalNumber(f, 'retryAfter')) };
 }
 
-function parseTrack(value: unknown): TrackInfo {
-  const f = fields(value, 'track');
-  const kind = string(f, 'kind');
-  if (kind !== 'audio' && kind !== 'video') throw new WireError(`the kind "${kind}" of a track is unknown`);
-  return { kind, codec: string(f, 'codec') };
-}
-
 function parseIceServers(value: unknown): RTCIceServer[] {
   return list(value).map((entry) => {
     const f = fields(entry, 'ice server');
     const urls = (typeof f.urls === 'string' ? [f.urls] : list(f.urls)).filter((u): u is string => typeof u === 'string');
     return { urls, ...given('username', optionalString(f, 'username')), ...given('credential', optionalString(f, 'credential')) };
   });
-}
-
-function fields(value: unknown, what: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new WireError(`the ${what} is not an object`);
-  return value as Fields;
-}
-
-// Go writes an empty list as null where nobody made one, so null and absent both count as empty.
-function list(value: unknown): unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new WireError('a list is missing');
-  return value;
-}
-
-function string(f: Fields, name: string): string {
-  const v = f[name];
-  if (typeof v !== 'string') throw new WireError(`"${name}" is not a string`);
-  return v;
-}
-
-function number(f: Fields, name: string): number {
-  const v = f[name];
-  if (typeof v !== 'number' || !Number.isFinite(v)) throw new WireError(`"${name}" is not a number`);
-  return v;
-}
-
-function optionalString(f: Fields, name: string): string | undefined {
-  return f[name] === undefined || f[name] === null ? undefined : string(f, name);
-}
-
-function optionalNumber(f: Fields, name: string): number | undefined {
-  return f[name] === undefined || f[name] === null ? undefined : number(f, name);
-}
-
-// Absent stays absent, so that an optional field is never present as undefined.
-function given<K extends string, V>(name: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [key in K]?: V });
 }

@@ -3,7 +3,7 @@
 import type { ProtocolError } from '../client/errors';
 import type { Link } from '../client/keeper';
 import { problem, problemOf } from './problems';
-import type { PlayerPhase, Problem, StreamInfo } from './types';
+import type { PlayerPhase, PlayerState, Problem, StreamInfo } from './types';
 
 export interface Facts {
   link: Link;
@@ -17,6 +17,12 @@ export interface Facts {
   socketFailures: number;
   offline: boolean;
 }
+
+/** The state of a player before anything is known. */
+export const atStart: PlayerState = {
+  phase: 'connecting', problem: null, stream: null, media: null, paused: false, muted: false, volume: 1,
+  autoplayBlocked: false, delay: null, behind: 0, path: null, stats: null, data: null,
+};
 
 /** Reasons of a parking that are no failure: the stream's own state says more. */
 const restful = new Set(['not_live', 'ended']);
@@ -41,7 +47,7 @@ function rest(f: Facts): PlayerPhase {
 
 export function playerProblem(f: Facts, phase: PlayerPhase): Problem | null {
   if (phase === 'live') return null;
-  if (phase === 'cannot-play' && f.error) return problemOf(f.error, 'watching');
+  if (phase === 'cannot-play' && f.error) return problemOf(f.error, 'watching', f.stream?.diagnoses);
   if (f.offline) return problem('offline');
   // One failed try is a blink; a restart of the server takes a few.
   if (f.socketFailures > 1) return problem('connection_lost');

@@ -2,12 +2,14 @@
 
 import type { Connection } from '../client/connection';
 import { Viewing } from '../client/viewing';
+import type { DataMessage } from '../client/wire';
+import { DataFeed } from './datafeed';
 import { isOffline, onNetworkChange } from './network';
-import { phaseOf, playerProblem, type Facts } from './phases';
+import { atStart, phaseOf, playerProblem, type Facts } from './phases';
 import { problem } from './problems';
 import { ReceptionMeter } from './reception';
 import { Screen } from './screen';
-import { Store } from './store';
+import { same, Store } from './store';
 import type { PlayerState, Readable } from './types';
 
 const readEvery = 500;
@@ -16,19 +18,15 @@ const stallsAfter = 2000;
 /** And for this long, the session is thought to be broken though its path is good. */
 const renewsAfter = 8000;
 
-const initial: PlayerState = {
-  phase: 'connecting', problem: null, stream: null, media: null, paused: false, muted: false, volume: 1,
-  autoplayBlocked: false, delay: null, behind: 0, path: null, stats: null,
-};
-
 export class PlayerStore implements Readable<PlayerState> {
   // set at construction
   readonly #connection: Connection;
   readonly #name: string;
   readonly #token: string | undefined;
-  readonly #store = new Store<PlayerState>(initial);
+  readonly #store = new Store<PlayerState>(atStart);
   readonly #screen = new Screen();
   readonly #meter = new ReceptionMeter();
+  readonly #data: DataFeed;
   // changed while it runs
   #viewing: Viewing | null = null;
   #stops: (() => void)[] = [];
@@ -38,13 +36,16 @@ export class PlayerStore implements Readable<PlayerState> {
   #upSince = 0;
   #played = false;
   #pausedAt: number | null = null;
+  /** Called with each data message of the stream when its picture is on the screen. */
+  ondata: (m: DataMessage) => void = () => {};
 
   constructor(connection: Connection, stream: string, token?: string) {
     this.#connection = connection;
     this.#name = stream;
     this.#token = token;
     this.#screen.onchange = () => this.#screenChanged();
-    this.#screen.onframe = () => this.#mediaCame();
+    this.#screen.onframe = (rtp) => this.#frameCame(rtp);
+    this.#data = new DataFeed(connection, stream, () => this.get().delay ?? 0, (m) => this.ondata(m));
   }
 
   subscribe(fn: (state: PlayerState) => void): () => void {
@@ -72,9 +73,11 @@ export class PlayerStore implements Readable<PlayerState> {
     this.#stops = [
       () => clearInterval(timer),
       () => viewing.close(),
+      () => this.#data.close(),
       onNetworkChange(() => viewing.hurry()),
       this.#connection.subscribe(() => this.#evaluate()),
     ];
+    this.#data.start();
     viewing.start();
   }
 
@@ -127,6 +130,11 @@ export class PlayerStore implements Readable<PlayerState> {
     return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
   }
 
+  #frameCame(rtp: number | undefined): void {
+    if (rtp !== undefined) this.#data.frame(rtp);
+    this.#mediaCame();
+  }
+
   #mediaCame(): void {
     const flowed = this.#flowing();
     this.#lastMedia = performance.now();
@@ -142,6 +150,7 @@ export class PlayerStore implements Readable<PlayerState> {
     const pc = this.#viewing?.pc ?? null;
     if (pc !== this.#measured) {
       this.#meter.reset();
+      this.#data.renumber();
       this.#measured = pc;
       this.#readings = 0;
     }
@@ -151,7 +160,8 @@ export class PlayerStore implements Readable<PlayerState> {
     if (report) this.#take(report);
     this.#evaluate();
     this.#renewIfDead();
-    this.#store.patch({ behind: this.#behind() });
+    this.#data.tick();
+    this.#store.patch({ behind: this.#behind(), data: this.#data.last });
   }
 
   #take(report: RTCStatsReport): void {
@@ -191,9 +201,4 @@ export class PlayerStore implements Readable<PlayerState> {
     if (phase === 'ended' || phase === 'waiting') this.#played = false;
     this.#store.patch({ phase, problem: same(this.get().problem, playerProblem(facts, phase)), stream: v.stream });
   }
-}
-
-/** The old object when the new one says the same, so that nobody is told of a change that is none. */
-function same<T>(old: T, fresh: T): T {
-  return JSON.stringify(old) === JSON.stringify(fresh) ? old : fresh;
 }

@@ -1,7 +1,8 @@
 /** What a person is told for each code of the wire protocol, of the REST interface and of this client. */
 
 import type { ProtocolError } from '../client/errors';
-import type { Problem } from './types';
+import { codecLabel } from './codecs';
+import type { Diagnosis, Problem } from './types';
 
 export type Side = 'watching' | 'publishing';
 
@@ -11,8 +12,8 @@ interface Words {
   action?: Problem['action'];
 }
 
-/** How a person knows codecs. */
-const codecNames: Record<string, string> = { H264: 'H.264', H265: 'H.265', opus: 'Opus' };
+/** Diagnoses of streams that play, if badly. */
+const harmless = new Set(['long_gop']);
 
 const words: Record<string, Words> = {
   bad_request: { title: 'The server did not take the request', message: 'This page and the server do not fit together. Reload the page to get the current one.', action: 'retry' },
@@ -29,6 +30,11 @@ const words: Record<string, Words> = {
   offline: { title: 'You are offline', message: 'This device has no network. Everything goes on by itself when it is back.' },
   no_session: { title: 'The session is gone', message: 'The server no longer knows it. Connecting again.' },
   expired: { title: 'The access has run out', message: 'The time of the key or link is over. Sign in, or ask for a new one.', action: 'signin' },
+  unauthenticated: { title: 'Sign in first', message: 'This needs an account. Sign in, then do it again.', action: 'signin' },
+  denied: { title: 'This account may not do that', message: 'Sign in with an account that may, or ask the server’s owner.', action: 'signin' },
+  wrong_password: { title: 'The name or password is wrong', message: 'Check both. Many cameras have a user of their own for video.' },
+  no_video: { title: 'No video that can be carried', message: 'The address answers, but what it sends cannot be passed on.' },
+  refused: { title: 'This address is not allowed', message: 'It is on the server’s own or a private network. An admin can allow that for a source.' },
   http_404: { title: 'Not found', message: 'The server does not have this. It may be newer or older than the page: reload it.' },
   no_webrtc: { title: 'This browser has no WebRTC', message: 'It is missing or turned off in the settings. Open the page in another browser.' },
   insecure: { title: 'The camera needs a secure page', message: 'Browsers give cameras and microphones only to https:// pages and to http://localhost. Open the studio over https, or on the server itself.' },
@@ -76,8 +82,8 @@ export function publishingProblem(why: ProtocolError, keyed: boolean): Problem {
 }
 
 /** The words for a failed request or an ended session. */
-export function problemOf(why: ProtocolError, side: Side): Problem {
-  if (why.code === 'unsupported_codec' && side === 'watching') return cannotDecode(why.codec);
+export function problemOf(why: ProtocolError, side: Side, diagnoses: Diagnosis[] = []): Problem {
+  if (why.code === 'unsupported_codec' && side === 'watching') return cannotPlay(why, diagnoses);
   const special = side === 'watching' ? watching : publishing;
   const w = special[why.code] ?? words[why.code];
   // An unknown code of a newer server still has its sentence.
@@ -92,8 +98,16 @@ export function problem(code: string): Problem {
   return { ...w, code };
 }
 
+/** What the server found says more than the name of a codec: a stream of H.264 may have what browsers do not show. */
+function cannotPlay(why: ProtocolError, diagnoses: Diagnosis[]): Problem {
+  const d = diagnoses.find((x) => x.kind === 'video' && !harmless.has(x.code));
+  if (!d) return cannotDecode(why.codec);
+  const message = [sentence(d.text), d.fix && `For the broadcaster: ${sentence(d.fix)}`].filter(Boolean).join(' ');
+  return { code: why.code, title: 'Browsers cannot play this stream', message, action: 'retry' };
+}
+
 function cannotDecode(codec = ''): Problem {
-  const name = codecNames[codec] ?? codec;
+  const name = codec && codecLabel(codec);
   return {
     code: 'unsupported_codec',
     title: 'This browser cannot play it',
@@ -104,7 +118,7 @@ function cannotDecode(codec = ''): Problem {
   };
 }
 
-function sentence(message: string): string {
+export function sentence(message: string): string {
   const m = message || 'the server refused the request';
   return m.charAt(0).toUpperCase() + m.slice(1) + (/[.!?]$/.test(m) ? '' : '.');
 }

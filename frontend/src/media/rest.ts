@@ -3,6 +3,14 @@
 import type { Problem } from './types';
 import { problem } from './problems';
 
+/** The server's clock minus this machine's in ms, to about a second; from its last answer. */
+let skew = 0;
+
+/** The server's time, ms since 1970, for pages that have no socket. */
+export function serverNow(now = Date.now()): number {
+  return now + skew;
+}
+
 /** Asks for JSON. Resolves with null for an empty answer; rejects with a Problem, or the signal's reason. */
 export async function rest(method: string, path: string, o: { body?: object; signal?: AbortSignal } = {}): Promise<unknown> {
   const init: RequestInit = { method, headers: { Accept: 'application/json' }, credentials: 'same-origin' };
@@ -18,6 +26,9 @@ export async function rest(method: string, path: string, o: { body?: object; sig
     if (o.signal?.aborted) throw e;
     throw problem(navigator.onLine === false ? 'offline' : 'connection_lost');
   }
+  const date = Date.parse(response.headers.get('Date') ?? '');
+  // The header has whole seconds; what is nearer than that is the same clock.
+  if (!Number.isNaN(date)) skew = Math.abs(date - Date.now()) < 2000 ? 0 : date + 500 - Date.now();
   if (!response.ok) throw await refused(response);
   if (response.status === 204) return null;
   return response.json().catch(() => {

@@ -1,6 +1,6 @@
 /** One video element that shows live media: play, pause, sound, and what the browser's autoplay rules allow. */
 
-type FrameVideo = HTMLVideoElement & { requestVideoFrameCallback?: (fn: () => void) => number; cancelVideoFrameCallback?: (id: number) => void };
+type FrameVideo = HTMLVideoElement & { requestVideoFrameCallback?: (fn: (now: number, frame?: { rtpTimestamp?: number }) => void) => number; cancelVideoFrameCallback?: (id: number) => void };
 
 export class Screen {
   // changed by calls and by the element's events
@@ -12,8 +12,8 @@ export class Screen {
   #blocked = false;
   /** Called after every change of what the getters tell. */
   onchange: () => void = () => {};
-  /** Called for every frame that is shown, where the browser tells. */
-  onframe: () => void = () => {};
+  /** Called for every frame that is shown, where the browser tells; with its RTP timestamp, where it knows. */
+  onframe: (rtp: number | undefined) => void = () => {};
 
   get paused(): boolean {
     return this.#paused;
@@ -103,8 +103,8 @@ export class Screen {
   #countFrames(v: FrameVideo): () => void {
     let id = 0;
     const next = () => {
-      id = v.requestVideoFrameCallback?.(() => {
-        this.onframe();
+      id = v.requestVideoFrameCallback?.((_, frame) => {
+        this.onframe(frame?.rtpTimestamp);
         next();
       }) ?? 0;
     };

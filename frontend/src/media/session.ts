@@ -46,6 +46,11 @@ export class SessionStore implements Readable<SessionState | null> {
   }
 }
 
+/** Whether this person publishes under any name, pulls cameras and sends streams on. */
+export function mayPublish(s: SessionState | null): boolean {
+  return s?.user?.role === 'publisher' || s?.user?.role === 'admin';
+}
+
 async function ask(method: string, path: string, o: { body?: object; signal?: AbortSignal }): Promise<unknown> {
   try {
     return await rest(method, path, o);

@@ -29,3 +29,8 @@ export class Store<T extends object> implements Readable<T> {
     for (const fn of [...this.#subscribers]) fn(this.#state);
   }
 }
+
+/** The old value when the new one says the same, so that nobody is told of a change that is none. */
+export function same<T>(old: T, fresh: T): T {
+  return JSON.stringify(old) === JSON.stringify(fresh) ? old : fresh;
+}

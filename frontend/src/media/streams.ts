@@ -1,7 +1,7 @@
 /** The list of streams, fetched every 5 s while the page is seen. */
 
-import { sleep } from '../client/wait';
 import { parseStream, type StreamInfo } from '../client/wire';
+import { poll } from './poll';
 import { asProblem, rest } from './rest';
 import { Store } from './store';
 import type { Readable, StreamsState } from './types';
@@ -23,24 +23,12 @@ export class StreamsStore implements Readable<StreamsState> {
   start(): void {
     if (this.#running) return;
     this.#running = new AbortController();
-    void this.#run(this.#running.signal);
+    void poll(every, (signal) => this.#fetch(signal), this.#running.signal);
   }
 
   close(): void {
     this.#running?.abort();
     this.#running = null;
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    try {
-      for (;;) {
-        await seen(signal);
-        await this.#fetch(signal);
-        await sleep(every, signal);
-      }
-    } catch (e) {
-      if (!signal.aborted) throw e;
-    }
   }
 
   async #fetch(signal: AbortSignal): Promise<void> {
@@ -57,15 +45,4 @@ function parseStreams(value: unknown): StreamInfo[] {
   const streams = (value as { streams?: unknown } | null)?.streams ?? [];
   if (!Array.isArray(streams)) throw new TypeError('the list of streams is missing');
   return streams.map(parseStream);
-}
-
-/** Resolves when the page is visible. */
-function seen(signal: AbortSignal): Promise<void> {
-  if (!document.hidden) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const done = new AbortController();
-    const both = { signal: done.signal };
-    document.addEventListener('visibilitychange', () => document.hidden || (done.abort(), resolve()), both);
-    signal.addEventListener('abort', () => (done.abort(), reject(signal.reason)), both);
-  });
 }

@@ -11,7 +11,7 @@ import { codecName, encodable, limitsOf } from './presets';
 import { problem, publishingProblem } from './problems';
 import { isFresh, keepForReload, onPageHide, takeAfterReload, type Interrupted } from './reload';
 import { asProblem } from './rest';
-import { Store } from './store';
+import { same, Store } from './store';
 import { studioPhase } from './studiophase';
 import type { CodecChoice, GoLive, LogLine, PresetName, Problem, Readable, StudioPhase, StudioState, UplinkStats } from './types';
 
@@ -22,7 +22,7 @@ const rampsUp = 20;
 const initial: StudioState = {
   phase: 'idle', problem: null, cameras: [], microphones: [], camera: null, microphone: null, cameraOn: true, micOn: true,
   screen: false, preset: '720p30', codec: 'auto', codecs: ['auto'], preview: null, level: silence, stats: null, history: [],
-  viewers: 0, peak: 0, since: null, stream: '', title: '', log: [],
+  viewers: 0, peak: 0, since: null, stream: '', title: '', diagnoses: [], log: [],
 };
 
 export class StudioStore implements Readable<StudioState> {
@@ -123,7 +123,7 @@ export class StudioStore implements Readable<StudioState> {
     if (tracks.length === 0) return this.#deviceSays(problem('nothing_to_send'));
     this.#onAir?.end();
     this.#deviceProblem = null;
-    this.#store.patch({ problem: null, stats: null, history: [], viewers: 0, peak: 0, since: null, stream: o.stream, title: o.title });
+    this.#store.patch({ problem: null, stats: null, history: [], viewers: 0, peak: 0, since: null, diagnoses: [], stream: o.stream, title: o.title });
     const { preset, codec } = this.get();
     const options = {
       ...o, tracks, codec: codecName(codec), limits: limitsOf(preset),
@@ -234,7 +234,7 @@ export class StudioStore implements Readable<StudioState> {
     const phase = studioPhase(air.link, s, old.phase);
     const viewers = s?.viewers ?? old.viewers;
     const since = phase === 'live' ? (s?.since ?? old.since ?? this.#connection.serverNow()) : old.since;
-    this.#store.patch({ viewers, peak: Math.max(old.peak, viewers), since, title: s?.state === 'live' ? s.title : old.title });
+    this.#store.patch({ viewers, peak: Math.max(old.peak, viewers), since, title: s?.state === 'live' ? s.title : old.title, diagnoses: same(old.diagnoses, s?.diagnoses ?? []) });
     this.#tell(this.#airProblem(air, phase) ?? this.#deviceProblem);
     this.#enter(phase);
     // Off air by the server's word: the publication stays parked only while it may be taken back.

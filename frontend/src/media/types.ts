@@ -3,7 +3,7 @@
  * render any of them without a browser behind it.
  */
 
-import type { StreamInfo } from '../client/wire';
+import type { Diagnosis, StreamInfo } from '../client/wire';
 
 /** What a person is told when something does not work: what happened, why, and what to do. */
 export interface Problem {
@@ -15,7 +15,7 @@ export interface Problem {
   action?: 'retry' | 'signin' | 'devices' | 'unmute' | 'rename';
 }
 
-export type { StreamInfo, StreamState } from '../client/wire';
+export type { DataMessage, Diagnosis, StreamInfo, StreamState, TrackInfo } from '../client/wire';
 
 /** 'waiting': nobody is live yet, the player starts by itself when somebody is. */
 export type PlayerPhase = 'connecting' | 'waiting' | 'live' | 'reconnecting' | 'away' | 'ended' | 'cannot-play';
@@ -40,6 +40,14 @@ export interface PlayerState {
   behind: number;
   path: Path | null;
   stats: PlayerStats | null;
+  /** The newest data message; null before the first. */
+  data: LastData | null;
+}
+
+export interface LastData {
+  name: string;
+  /** When it was in time with the picture: ms since 1970 by this machine's clock. */
+  at: number;
 }
 
 export interface PlayerStats {
@@ -124,6 +132,8 @@ export interface StudioState {
   since: number | null;
   stream: string;
   title: string;
+  /** What browsers play badly of what goes out, and the cure. */
+  diagnoses: Diagnosis[];
   log: LogLine[];
 }
 

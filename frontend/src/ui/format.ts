@@ -47,6 +47,18 @@ export function rate(bits: number): [string, string] {
   return bits >= 1e6 ? [(bits / 1e6).toFixed(2), 'Mb/s'] : [String(Math.round(bits / 1e3)), 'kb/s'];
 }
 
+/** An amount of data: "640 kB", "1.2 MB", "38 GB". */
+export function bytes(n: number): string {
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let v = n / 1000;
+  let i = 0;
+  while (v >= 999.5 && i < units.length - 1) {
+    v /= 1000;
+    i++;
+  }
+  return `${v >= 9.95 || i === 0 ? Math.round(v) : v.toFixed(1)} ${units[i]}`;
+}
+
 /** "0.2 %" */
 export function percent(p: number): string {
   return `${p.toFixed(1)} %`;

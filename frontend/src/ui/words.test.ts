@@ -6,7 +6,7 @@ import { edgeText, levelHint, playerStatus, veilFor } from './words';
 function player(phase: PlayerPhase, o: Partial<PlayerState> = {}): PlayerState {
   return {
     phase, problem: null, stream: null, media: null, paused: false, muted: false, volume: 1, autoplayBlocked: false,
-    delay: null, behind: 0, path: null, stats: null, ...o,
+    delay: null, behind: 0, path: null, stats: null, data: null, ...o,
   };
 }
 
