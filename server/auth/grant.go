@@ -72,13 +72,18 @@ func (g Grant) Subject() string { return g.subject }
 // Expires returns when the grant ends; the zero time means never.
 func (g Grant) Expires() time.Time { return g.expires }
 
+// System tells whether the holder is the server itself, and no person.
+func (g Grant) System() bool { return g.subject == systemSubject }
+
 // Allows tells whether the grant is for action a and still holds at t.
 func (g Grant) Allows(a Action, t time.Time) bool {
 	return g.action == a && g.stream != "" && (g.expires.IsZero() || t.Before(g.expires))
 }
 
+const systemSubject = "system"
+
 // System returns a grant for what the operator configured: sources to pull,
 // and tests. The arch test names the packages that may call it.
 func System(a Action, stream string) Grant {
-	return Grant{action: a, stream: stream, subject: "system"}
+	return Grant{action: a, stream: stream, subject: systemSubject}
 }

@@ -1,6 +1,9 @@
 package hub
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // clock maps a track's RTP timestamps to the server's clock. Before the first
 // sender report a timestamp is the time when its packet came; afterwards the
@@ -51,6 +54,12 @@ func (c *clock) report(p *publisherClock, ntp uint64, stamp uint32, arrival int6
 	theirs := ntpToUnixNano(ntp)
 	c.known, c.exact = true, true
 	c.stamp, c.at = stamp, theirs+p.offset(arrival-theirs)
+}
+
+// anchor learns from a source that knows its own clock and ours.
+func (c *clock) anchor(stamp uint32, at time.Time) {
+	c.known, c.exact = true, true
+	c.stamp, c.at = stamp, at.UnixNano()
 }
 
 // moment returns the server's time of a timestamp near the known one, ns.

@@ -33,6 +33,17 @@ type Finder interface {
 	Find(ctx context.Context, stream string) error
 }
 
+// Converter makes tracks out of tracks, for sinks that cannot take what the
+// source sends: another codec, or the same one coded so that it plays.
+type Converter interface {
+	// Targets returns the codecs that it can make of a track, the best first.
+	Targets(c media.Codec, t media.Traits) []media.Codec
+	// Convert writes to what it makes of from until ctx ends, and returns
+	// early only when it fails. The timestamps that it writes are those of
+	// from, scaled to the clock rate of what it makes.
+	Convert(ctx context.Context, from *Track, to *Input) error
+}
+
 // Observer is told what happens to streams. StreamEvent must not block and
 // must not call back into the hub.
 type Observer interface {
@@ -49,6 +60,16 @@ var (
 	ErrShutdown = errors.New("the server is shutting down")
 )
 
+// UnavailableError is why a Finder could not bring a stream. It is ErrNotLive,
+// with what a viewer may know.
+type UnavailableError struct{ Detail string }
+
+// Error returns the sentence for the viewer.
+func (e *UnavailableError) Error() string { return e.Detail }
+
+// Is makes the error one of ErrNotLive.
+func (e *UnavailableError) Is(target error) bool { return target == ErrNotLive }
+
 // EventKind says what happened.
 type EventKind string
 
@@ -59,10 +80,12 @@ const (
 	StreamEnded  EventKind = "ended"  // the grace time is over, or the publisher ended it
 	StreamTracks EventKind = "tracks" // a track came, or changed its codec
 	StreamCount  EventKind = "count"  // the number of viewers changed
+	StreamData   EventKind = "data"   // the source sent a data message
 )
 
 // Event is one change of one stream, with the state after it.
 type Event struct {
 	Kind EventKind
 	Info Info
+	Data *Data // of StreamData only, whose Info is just the name
 }

@@ -36,10 +36,10 @@ func TestFramesAreMadeOfPacketsOnlyWhileSomebodyTakesThem(t *testing.T) {
 	require.Len(t, *in.Track().sinks.Load(), 1, "one derivation for all")
 	write(2, 3000, 0x10, false)
 	write(4, 6000, 0x10, true) // overtook the end of the frame before it
-	require.Empty(t, a.frames)
+	require.Len(t, a.frames, 1, "the keyframe that is held already")
 	write(3, 3000, 0x00, true)
-	require.Len(t, a.frames, 2)
-	require.Equal(t, [][]byte{{0, 2, 0, 3}}, a.frames[0].Units)
+	require.Len(t, a.frames, 3)
+	require.Equal(t, [][]byte{{0, 2, 0, 3}}, a.frames[1].Units)
 	require.True(t, a.frames[0].Keyframe)
 	require.Equal(t, a.frames, b.frames)
 
@@ -47,7 +47,7 @@ func TestFramesAreMadeOfPacketsOnlyWhileSomebodyTakesThem(t *testing.T) {
 	detachB()
 	require.Empty(t, *in.Track().sinks.Load())
 	write(5, 9000, 0x10, true)
-	require.Len(t, a.frames, 2)
+	require.Len(t, a.frames, 3)
 
 	_, err = in.Track().AttachFrames(a)
 	require.NoError(t, err)
@@ -65,13 +65,27 @@ func TestPacketsAreMadeOfFrames(t *testing.T) {
 	_, err = in.Track().AttachFrames(frames)
 	require.NoError(t, err)
 	body := append([]byte{0x10, 0}, make([]byte, 3000)...)
-	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 1, Units: [][]byte{body}}, time.Now()))
+	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 1, Units: [][]byte{body}, Keyframe: true}, time.Now()))
 	require.EqualValues(t, firstSeq, in.Track().Ring().Head(), "no packet is made that nobody takes")
 
-	in.Track().Attach(packets)
-	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 3001, Units: [][]byte{body}}, time.Now()))
-	require.Len(t, packets.packets, 3)
+	detach := in.Track().Attach(packets)
+	require.Len(t, packets.packets, 3, "who comes later begins with the last keyframe")
 	require.True(t, packets.packets[0].Keyframe)
 	require.True(t, packets.packets[2].Marker)
+	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 3001, Units: [][]byte{body}}, time.Now()))
+	require.Len(t, packets.packets, 6)
 	require.Len(t, frames.frames, 2, "frames go to frame sinks as they are")
+
+	detach()
+	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 6001, Units: [][]byte{body}}, time.Now()))
+	require.Len(t, packets.packets, 6)
+	in.Track().Attach(packets)
+	require.Len(t, packets.packets, 9, "only what the ring lacks")
+	for i, p := range packets.packets {
+		require.EqualValues(t, firstSeq+i, p.Seq)
+	}
+	late := &frameSink{}
+	_, err = in.Track().AttachFrames(late)
+	require.NoError(t, err)
+	require.Equal(t, frames.frames, late.frames)
 }

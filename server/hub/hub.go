@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sort"
 	"sync"
@@ -18,6 +19,8 @@ const DefaultGrace = 10 * time.Second
 type Config struct {
 	Grace      time.Duration                           // how long viewers are kept without a publisher; 0 means DefaultGrace
 	PosterPath func(stream string, version int) string // where a poster is served, for Info; nil for nowhere
+	Finder     Finder                                  // brings streams that are not here; nil for none
+	Converter  Converter                               // nil converts nothing
 	Log        *slog.Logger                            // nil discards
 }
 
@@ -33,6 +36,8 @@ type Hub struct {
 
 	// atomic
 	observers atomic.Pointer[[]*observer]
+
+	conversions sync.WaitGroup // those that run
 }
 
 type observer struct{ Observer }
@@ -64,6 +69,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	for _, s := range streams {
 		s.end(ErrShutdown)
 	}
+	h.conversions.Wait()
 	return nil
 }
 
@@ -119,17 +125,30 @@ func (h *Hub) open(name string) (*Stream, error) {
 	return s, nil
 }
 
-// Watch subscribes to the stream that g names. It returns ErrDenied for a
-// grant that is not for watching and ErrNotLive when nobody publishes it.
-func (h *Hub) Watch(g auth.Grant) (*Subscription, error) {
+// Watch subscribes to the stream that g names. A stream that is not here is
+// asked of the Finder, while ctx lasts. It returns ErrDenied for a grant that
+// is not for watching and ErrNotLive, maybe an *UnavailableError, when nobody
+// publishes it.
+func (h *Hub) Watch(ctx context.Context, g auth.Grant) (*Subscription, error) {
 	if !g.Allows(auth.Watch, time.Now()) {
 		return nil, ErrDenied
 	}
+	sub, err := h.subscribe(g)
+	if !errors.Is(err, ErrNotLive) || h.cfg.Finder == nil {
+		return sub, err
+	}
+	if err := h.cfg.Finder.Find(ctx, g.Stream()); err != nil {
+		return nil, err
+	}
+	return h.subscribe(g)
+}
+
+func (h *Hub) subscribe(g auth.Grant) (*Subscription, error) {
 	s := h.find(g.Stream())
 	if s == nil {
 		return nil, ErrNotLive
 	}
-	return s.watch()
+	return s.watch(g)
 }
 
 func (h *Hub) find(name string) *Stream {
@@ -198,9 +217,11 @@ func (h *Hub) changeObservers(change func([]*observer) []*observer) {
 	}
 }
 
-func (h *Hub) announce(kind EventKind, info Info) {
+func (h *Hub) announce(kind EventKind, info Info) { h.announceEvent(Event{Kind: kind, Info: info}) }
+
+func (h *Hub) announceEvent(e Event) {
 	for _, o := range *h.observers.Load() {
-		o.StreamEvent(Event{Kind: kind, Info: info})
+		o.StreamEvent(e)
 	}
 }
 

@@ -69,7 +69,7 @@ func publish(t *testing.T, h *Hub, src Source, o Options) *Publication {
 
 func watch(t *testing.T, h *Hub) *Subscription {
 	t.Helper()
-	sub, err := h.Watch(auth.System(auth.Watch, "harbour"))
+	sub, err := h.Watch(t.Context(), auth.System(auth.Watch, "harbour"))
 	require.NoError(t, err)
 	return sub
 }
@@ -90,9 +90,9 @@ func TestGrantIsDemanded(t *testing.T) {
 	_, err = h.Publish(auth.System(auth.Watch, "harbour"), &fakeSource{}, Options{})
 	require.ErrorIs(t, err, ErrDenied, "a grant to watch does not publish")
 	publish(t, h, &fakeSource{}, Options{})
-	_, err = h.Watch(auth.System(auth.Publish, "harbour"))
+	_, err = h.Watch(t.Context(), auth.System(auth.Publish, "harbour"))
 	require.ErrorIs(t, err, ErrDenied)
-	_, err = h.Watch(auth.System(auth.Watch, "nobody"))
+	_, err = h.Watch(t.Context(), auth.System(auth.Watch, "nobody"))
 	require.ErrorIs(t, err, ErrNotLive)
 }
 

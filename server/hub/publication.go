@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"net"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/heliograph/heliograph/server/auth"
@@ -38,6 +39,9 @@ type Publication struct {
 	resume string
 	done   chan struct{}
 	clock  *publisherClock
+
+	// guarded by the stream's mu
+	dataDue time.Time // when the data messages sent so far have had their time
 
 	// guarded by once
 	once   sync.Once

@@ -30,8 +30,11 @@ type Stream struct {
 	info          Info        // Viewers, Poster and Tracks are filled in when asked for
 	poster        []byte
 	posterVersion int
+	viewers       int          // subscriptions of people
 	everyTrack    []*Track     // those of earlier publications too
+	derived       []*Track     // made of others by the converter
 	feeding       *Publication // whose tracks the present ones are
+	metadata      *Data        // the last that describes the whole stream
 
 	// atomic
 	tracks atomic.Pointer[[]*Track]
@@ -71,13 +74,14 @@ func (s *Stream) Info() Info {
 
 func (s *Stream) infoLocked() Info {
 	i := s.info
-	i.Viewers = len(s.subscriptions)
+	i.Viewers, i.Held = s.viewers, len(s.subscriptions)
 	if s.poster != nil {
 		i.Poster = s.hub.cfg.PosterPath(s.name, s.posterVersion)
 	}
 	i.Tracks = []TrackInfo{}
 	for _, t := range s.Tracks() {
-		i.Tracks = append(i.Tracks, TrackInfo{Kind: t.kind.String(), Codec: t.Codec().Name})
+		i.Tracks = append(i.Tracks, trackInfo(t))
+		i.Diagnoses = append(i.Diagnoses, s.hub.diagnoses(t)...)
 	}
 	return i
 }
@@ -180,8 +184,8 @@ func (s *Stream) end(reason error) {
 	p := s.publication
 	s.publication = nil
 	info := s.infoLocked()
-	subscriptions, tracks := s.subscriptions, s.everyTrack
-	s.subscriptions = map[*Subscription]struct{}{}
+	subscriptions, tracks := s.subscriptions, slices.Concat(s.everyTrack, s.derived)
+	s.subscriptions, s.viewers = map[*Subscription]struct{}{}, 0
 	s.mu.Unlock()
 
 	s.hub.remove(s)
@@ -193,6 +197,7 @@ func (s *Stream) end(reason error) {
 	}
 	for _, t := range tracks {
 		t.closeSinks(reason)
+		t.conversion.end()
 	}
 	s.hub.cfg.Log.Info("stream ended", "stream", s.name, "reason", reason)
 	s.hub.announce(StreamEnded, info)
@@ -212,6 +217,9 @@ func (s *Stream) feed(p *Publication, k media.Kind, c media.Codec) (*Input, erro
 		s.everyTrack = append(s.everyTrack, newTrack(s, k, c))
 	}
 	t := s.everyTrack[i]
+	if t.Codec() != c {
+		s.reconvert(t)
+	}
 	var list []*Track
 	if s.feeding == p {
 		list = without(slices.Clone(s.Tracks()), t)
@@ -235,6 +243,14 @@ func (s *Stream) tracksChanged() {
 		sub.tracksChanged()
 	}
 	s.hub.announce(StreamTracks, info)
+}
+
+// count notes that a subscription began or ended; mu is held.
+func (s *Stream) count(sub *Subscription, change int) {
+	if sub.person {
+		s.viewers += change
+	}
+	s.countChanged()
 }
 
 // countChanged announces the number of viewers, at most once in countEvery;

@@ -1,12 +1,17 @@
 package hub
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/heliograph/heliograph/server/auth"
+)
 
 // Subscription is one viewer's hold on a stream; what feeds sinks from the
 // stream's tracks keeps one.
 type Subscription struct {
 	// set at construction
 	stream *Stream
+	person bool // counts as a viewer
 	done   chan struct{}
 
 	// guarded by mu
@@ -16,15 +21,15 @@ type Subscription struct {
 	ended   func(error)
 }
 
-func (s *Stream) watch() (*Subscription, error) {
-	sub := &Subscription{stream: s, done: make(chan struct{})}
+func (s *Stream) watch(g auth.Grant) (*Subscription, error) {
+	sub := &Subscription{stream: s, person: !g.System(), done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.info.State != Live && s.info.State != Away {
 		return nil, ErrNotLive
 	}
 	s.subscriptions[sub] = struct{}{}
-	s.countChanged()
+	s.count(sub, 1)
 	return sub, nil
 }
 
@@ -59,7 +64,7 @@ func (sub *Subscription) Close(reason error) {
 	s.mu.Lock()
 	if _, ok := s.subscriptions[sub]; ok {
 		delete(s.subscriptions, sub)
-		s.countChanged()
+		s.count(sub, -1)
 	}
 	s.mu.Unlock()
 	sub.finish(reason)

@@ -9,9 +9,9 @@ import (
 	"github.com/heliograph/heliograph/server/ring"
 )
 
-// Slots of the packet rings: about 4 s of 2 Mbit/s video, 5 s of audio.
+// Slots of the packet rings: about 8 s of 2 Mbit/s video, 5 s of audio.
 const (
-	videoSlots = 1024
+	videoSlots = 2048
 	audioSlots = 256
 )
 
@@ -19,9 +19,11 @@ const (
 // sequence numbers and timestamps go on from one to the next.
 type Track struct {
 	// set at construction
-	stream *Stream
-	kind   media.Kind
-	ring   *ring.Ring
+	stream     *Stream
+	kind       media.Kind
+	ring       *ring.Ring
+	origin     *Track      // of which the converter makes this one; nil for the source's own
+	conversion *conversion // nil for the source's own
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -29,13 +31,15 @@ type Track struct {
 	line     line
 	clock    clock
 	keyframe keyframeRequests
+	probe    *media.Probe
 
 	// guards itself
 	frames framePlane
 
 	// atomic
-	codec atomic.Pointer[media.Codec]
-	sinks atomic.Pointer[[]*attachment]
+	codec  atomic.Pointer[media.Codec]
+	traits atomic.Pointer[media.Traits]
+	sinks  atomic.Pointer[[]*attachment]
 
 	framed atomic.Bool // the source writes frames
 }
@@ -49,9 +53,17 @@ type Input struct {
 	track     *Track
 	publisher *publisherClock // shared by the publication's inputs
 
-	// owned by the caller of WriteFrame
+	// owned by the source
+	anchor anchor
+
+	// guarded by the track's frames.mu
 	packetizer *media.Packetizer
-	seq        uint16
+}
+
+// anchor is a moment that the source knows of its next frame.
+type anchor struct {
+	stamp uint32
+	at    time.Time // zero for none
 }
 
 // Incoming is an RTP packet as a source got it, with the source's own numbers.
@@ -69,7 +81,9 @@ func newTrack(s *Stream, k media.Kind, c media.Codec) *Track {
 		slots = audioSlots
 	}
 	t := &Track{stream: s, kind: k, ring: ring.New(slots, firstSeq)}
+	t.frames.track = t
 	t.codec.Store(&c)
+	t.traits.Store(&media.Traits{})
 	t.sinks.Store(&[]*attachment{})
 	return t
 }
@@ -81,6 +95,9 @@ func (t *Track) Kind() media.Kind { return t.kind }
 // change it.
 func (t *Track) Codec() media.Codec { return *t.codec.Load() }
 
+// Traits returns what has been seen of the track.
+func (t *Track) Traits() media.Traits { return *t.traits.Load() }
+
 // Ring returns the packets that are held, for sinks that start in the past or
 // resend.
 func (t *Track) Ring() *ring.Ring { return t.ring }
@@ -88,16 +105,22 @@ func (t *Track) Ring() *ring.Ring { return t.ring }
 // bind makes a new input the track's only writer.
 func (t *Track) bind(c media.Codec, publisher *publisherClock) *Input {
 	in := &Input{track: t, publisher: publisher}
+	t.frames.mu.Lock()
+	defer t.frames.mu.Unlock()
+	t.frames.forget()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if *t.codec.Load() != c {
+	if *t.codec.Load() != c || t.origin != nil {
 		t.codec.Store(&c)
 		t.ring.Forget()
 	}
 	t.input = in
 	t.framed.Store(false)
 	t.line.restart()
+	t.line.fixed = t.origin != nil
 	t.clock.restart(c.ClockRate)
+	t.probe = media.NewProbe(c)
+	t.traits.Store(&media.Traits{})
 	return in
 }
 
@@ -120,15 +143,18 @@ func (in *Input) WritePacket(p Incoming) {
 	stored := t.ring.Put(media.Packet{
 		Seq: seq, Timestamp: ts, Arrival: arrival, Payload: p.Payload, Marker: p.Marker, Keyframe: keyframe,
 	})
-	if stored != nil {
-		t.clock.packet(ts, arrival)
-		if keyframe {
-			t.keyframe.came(p.Arrival)
-		}
-	}
-	t.mu.Unlock()
 	if stored == nil {
+		t.mu.Unlock()
 		return
+	}
+	t.clock.packet(ts, arrival)
+	if keyframe {
+		t.keyframe.came(p.Arrival)
+	}
+	changed := t.probe.Packet(ts, arrival, p.Payload, keyframe)
+	t.mu.Unlock()
+	if changed {
+		t.see()
 	}
 	for _, a := range *t.sinks.Load() {
 		a.sink.WritePacket(stored)
@@ -155,8 +181,31 @@ func (t *Track) StampAt(now time.Time) (stamp uint32, ok bool) {
 	return t.clock.stampAt(now.UnixNano())
 }
 
+// TimeOf returns the moment on the server's clock that a timestamp of the
+// track's line belongs to; ok is false before the first packet.
+func (t *Track) TimeOf(stamp uint32) (at time.Time, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.clock.known || t.clock.rate == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, t.clock.moment(stamp)), true
+}
+
 // Attach hands every packet from now on to sink until detach is called.
 func (t *Track) Attach(sink PacketSink) (detach func()) {
+	t.conversion.take()
+	t.frames.mu.Lock()
+	leave := t.attach(sink)
+	t.pack()
+	t.frames.mu.Unlock()
+	return sync.OnceFunc(func() {
+		leave()
+		t.conversion.drop()
+	})
+}
+
+func (t *Track) attach(sink PacketSink) (detach func()) {
 	a := &attachment{sink}
 	t.changeSinks(func(list []*attachment) []*attachment { return append(list, a) })
 	return func() {

@@ -101,8 +101,8 @@ func (s *Server) publish(ctx context.Context, r request, o *offer.Offer) (reply,
 	return reply{session: e, answer: answer, resume: pub.Resume()}, nil
 }
 
-func (s *Server) watch(_ context.Context, r request, o *offer.Offer) (reply, error) {
-	sub, err := s.cfg.Hub.Watch(r.grant)
+func (s *Server) watch(ctx context.Context, r request, o *offer.Offer) (reply, error) {
+	sub, err := s.cfg.Hub.Watch(ctx, r.grant)
 	if err != nil {
 		return reply{}, err
 	}

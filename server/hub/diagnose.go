@@ -1,0 +1,42 @@
+package hub
+
+import (
+	"slices"
+
+	"github.com/heliograph/heliograph/server/media"
+)
+
+// see takes over what the probe has found. When that changes what sinks can do
+// with the track, all who have to do with the stream are told.
+func (t *Track) see() {
+	t.mu.Lock()
+	traits := t.probe.Traits()
+	t.mu.Unlock()
+	old := t.traits.Swap(&traits)
+	codec := t.Codec()
+	before, after := media.Diagnose(t.kind, codec, *old), media.Diagnose(t.kind, codec, traits)
+	sized := old.Width == traits.Width && old.Height == traits.Height && old.SampleRate == traits.SampleRate
+	if t.origin != nil || sized && slices.Equal(before, after) {
+		return
+	}
+	for _, d := range after {
+		if !slices.Contains(before, d) {
+			t.stream.hub.cfg.Log.Warn("diagnosis", "stream", t.stream.name, "code", d.Code, "text", d.Text, "fix", d.Fix)
+		}
+	}
+	t.stream.tracksChanged()
+}
+
+// diagnoses says what browsers will not play of a track, and the cure.
+func (h *Hub) diagnoses(t *Track) []media.Diagnosis {
+	codec, traits := t.Codec(), t.Traits()
+	list := media.Diagnose(t.kind, codec, traits)
+	if codec.Name == media.AAC && (h.cfg.Converter == nil || len(h.cfg.Converter.Targets(codec, traits)) == 0) {
+		list = append(list, media.Diagnosis{
+			Code: "no_transcoder", Kind: t.kind.String(),
+			Text: "Browsers get no sound: it is AAC, which WebRTC does not carry, and this server has no ffmpeg to turn it into Opus.",
+			Fix:  "Install ffmpeg on the server and start it again, or have the encoder send Opus.",
+		})
+	}
+	return list
+}
