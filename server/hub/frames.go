@@ -289,19 +289,21 @@ func (in *Input) pack(h *heldFrame) error {
 		return err
 	}
 	for i, p := range payloads {
-		t.mu.Lock()
-		if t.input != in {
-			t.mu.Unlock()
-			return ErrReplaced
-		}
-		stored := t.ring.Put(media.Packet{
-			Seq: t.ring.Head(), Timestamp: h.frame.Timestamp + p.Offset, Arrival: h.frame.Arrival, Payload: p.Bytes, Marker: p.Marker,
+		stored := t.store(media.Packet{
+			Timestamp: h.frame.Timestamp + p.Offset, Arrival: h.frame.Arrival, Payload: p.Bytes, Marker: p.Marker,
 			Keyframe: h.frame.Keyframe && i == 0,
 		})
-		t.mu.Unlock()
 		for _, a := range *t.sinks.Load() {
 			a.sink.WritePacket(stored)
 		}
 	}
 	return nil
+}
+
+// store puts a packet behind the ring's newest; frames.mu is held.
+func (t *Track) store(p media.Packet) *media.Packet {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.Seq = t.ring.Head()
+	return t.ring.Put(p)
 }

@@ -1,0 +1,223 @@
+// Package feed gives the frames of one stream, audio and video in the order of
+// time, to those who write them into one connection: players of RTMP and SRT,
+// and everything that is pushed elsewhere. It knows no protocol.
+//
+// A feed never holds its stream up. Whoever reads too slowly loses frames, and
+// video goes on at the next keyframe.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/queue"
+)
+
+const (
+	defaultFrames = 512
+	tracksWait    = 700 * time.Millisecond // for the second kind of a stream that has just begun
+	tracksPoll    = 20 * time.Millisecond
+	firstTrack    = 5 * time.Second
+)
+
+// ErrChanged says that the stream has other tracks or codecs now: close the
+// feed and open another.
+var ErrChanged = errors.New("the stream's tracks have changed")
+
+// UnsupportedError says that none of a stream's tracks can be carried.
+type UnsupportedError struct {
+	Codecs []string // of the stream
+}
+
+// Error names the codecs.
+func (e *UnsupportedError) Error() string {
+	if len(e.Codecs) == 0 {
+		return "the stream has no audio or video yet"
+	}
+	return fmt.Sprintf("the stream is %s, which this protocol cannot carry", strings.Join(e.Codecs, " and "))
+}
+
+// Config says what a feed is for.
+type Config struct {
+	Accept func(media.Codec, media.Traits) bool // what can be carried; nil for everything
+	Frames int                                  // how many may wait to be read; 0 for 512
+}
+
+// Item is one frame and when it is to be shown.
+type Item struct {
+	Track *hub.Track
+	Time  time.Duration // since the feed's beginning, on one line for all tracks
+	Frame *media.Frame
+}
+
+// Feed is one reader's hold on a stream.
+type Feed struct {
+	// set at construction
+	sub    *hub.Subscription
+	config Config
+	lanes  []*lane
+	left   []media.Codec
+	queue  *queue.Queue[Item]
+	origin origin
+
+	// atomic
+	dropped atomic.Uint64
+	changed atomic.Bool
+
+	once sync.Once // guards the closing
+}
+
+// origin is the moment at which a feed's time begins.
+type origin struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// since returns how long after the beginning, which is the first moment asked
+// for, a moment is.
+func (o *origin) since(at time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.at.IsZero() {
+		o.at = at
+	}
+	return at.Sub(o.at)
+}
+
+// Open begins to read a stream, video at its last keyframe. The subscription
+// belongs to the feed from now on, whatever the outcome. It returns
+// *UnsupportedError when nothing of the stream can be carried.
+func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
+	if c.Frames == 0 {
+		c.Frames = defaultFrames
+	}
+	if c.Accept == nil {
+		c.Accept = func(media.Codec, media.Traits) bool { return true }
+	}
+	f := &Feed{sub: sub, config: c, queue: queue.New[Item](c.Frames)}
+	if err := f.awaitTracks(ctx); err != nil {
+		sub.Close(err)
+		return nil, err
+	}
+	f.choose()
+	if len(f.lanes) == 0 {
+		err := f.unsupported()
+		sub.Close(err)
+		return nil, err
+	}
+	sub.Bind(f.check, func(error) { f.queue.Close() })
+	for _, l := range f.lanes {
+		if err := l.attach(); err != nil {
+			f.Close(err)
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// awaitTracks waits until the stream has its tracks. One that has just begun
+// may name them one after the other.
+func (f *Feed) awaitTracks(ctx context.Context) error {
+	begin := time.Now()
+	tick := time.NewTicker(tracksPoll)
+	defer tick.Stop()
+	for {
+		n, waited := len(f.sub.Stream().Tracks()), time.Since(begin)
+		since := time.UnixMilli(f.sub.Stream().Info().Since)
+		if n > 1 || n == 1 && time.Since(since) > tracksWait || waited > firstTrack {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-f.sub.Done():
+			return f.sub.Reason()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// choose makes a lane for each track that can be carried, video first.
+func (f *Feed) choose() {
+	for _, kind := range []media.Kind{media.Video, media.Audio} {
+		t := f.sub.Stream().Track(kind)
+		if t == nil {
+			continue
+		}
+		if c := f.sub.Stream().Choose(kind, f.config.Accept); c != nil {
+			f.lanes = append(f.lanes, &lane{feed: f, track: c, codec: c.Codec()})
+			continue
+		}
+		f.left = append(f.left, t.Codec())
+	}
+}
+
+func (f *Feed) unsupported() error {
+	e := &UnsupportedError{}
+	for _, c := range f.left {
+		e.Codecs = append(e.Codecs, c.Name)
+	}
+	return e
+}
+
+// Tracks returns what the feed gives, video first.
+func (f *Feed) Tracks() []*hub.Track {
+	list := make([]*hub.Track, len(f.lanes))
+	for i, l := range f.lanes {
+		list[i] = l.track
+	}
+	return list
+}
+
+// Left returns the codecs of the tracks that cannot be carried.
+func (f *Feed) Left() []media.Codec { return f.left }
+
+// Dropped returns how many frames were lost because they were not read in time.
+func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
+
+// Next waits for the next frame. It returns ErrChanged, why the subscription
+// ended, or the error of ctx.
+func (f *Feed) Next(ctx context.Context) (Item, error) {
+	item, err := f.queue.Pop(ctx)
+	if !errors.Is(err, queue.ErrClosed) {
+		return item, err
+	}
+	if f.changed.Load() {
+		return item, ErrChanged
+	}
+	if reason := f.sub.Reason(); reason != nil {
+		return item, reason
+	}
+	return item, hub.ErrEnded
+}
+
+// check ends the feed when it would choose otherwise now.
+func (f *Feed) check() {
+	now := Feed{sub: f.sub, config: f.config}
+	now.choose()
+	if !slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec }) {
+		f.changed.Store(true)
+		f.queue.Close()
+	}
+}
+
+// Close ends the feed and its subscription. It may be called twice.
+func (f *Feed) Close(reason error) {
+	f.once.Do(func() {
+		for _, l := range f.lanes {
+			if l.detach != nil {
+				l.detach()
+			}
+		}
+		f.sub.Close(reason)
+		f.queue.Close()
+	})
+}
