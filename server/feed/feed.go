@@ -26,6 +26,7 @@ const (
 	tracksWait    = 700 * time.Millisecond // for the second kind of a stream that has just begun
 	tracksPoll    = 20 * time.Millisecond
 	firstTrack    = 5 * time.Second
+	settle        = 400 * time.Millisecond // a publisher that comes back names its tracks one by one
 )
 
 // ErrChanged says that the stream has other tracks or codecs now: close the
@@ -120,6 +121,7 @@ func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
 			return nil, err
 		}
 	}
+	f.check() // for what changed before we were told of changes
 	return f, nil
 }
 
@@ -199,14 +201,25 @@ func (f *Feed) Next(ctx context.Context) (Item, error) {
 	return item, hub.ErrEnded
 }
 
-// check ends the feed when it would choose otherwise now.
+// check looks at the tracks again once a change has settled.
 func (f *Feed) check() {
-	now := Feed{sub: f.sub, config: f.config}
-	now.choose()
-	if !slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec }) {
+	if !f.same() {
+		time.AfterFunc(settle, f.end)
+	}
+}
+
+// end ends the feed when it would choose otherwise now.
+func (f *Feed) end() {
+	if !f.same() {
 		f.changed.Store(true)
 		f.queue.Close()
 	}
+}
+
+func (f *Feed) same() bool {
+	now := Feed{sub: f.sub, config: f.config}
+	now.choose()
+	return slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec })
 }
 
 // Close ends the feed and its subscription. It may be called twice.

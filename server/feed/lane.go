@@ -40,7 +40,7 @@ func (l *lane) attach() (err error) {
 
 // WriteFrame hands a frame on to the reader, or drops it when he is behind.
 func (l *lane) WriteFrame(f *media.Frame) {
-	if l.waiting && !f.Keyframe {
+	if l.waiting && !f.Keyframe || l.track.Codec() != l.codec {
 		return
 	}
 	at, ok := l.place(f.Timestamp)

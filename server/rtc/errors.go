@@ -106,13 +106,22 @@ func ends() []known {
 	}
 }
 
+// whyNot says why a viewer cannot play a stream: what is wrong with the stream
+// and how its publisher mends it, else what the viewer lacks.
+func whyNot(e *egress.UnsupportedError) string {
+	for _, d := range e.Diagnoses {
+		if d.Kind == e.Kind.String() && d.Code != "long_gop" {
+			return d.Text + " The publisher can mend it: " + d.Fix
+		}
+	}
+	return fmt.Sprintf("The stream is sent as %s, and the offer has no decoder for it. Watch with a browser or player that decodes %s, or ask the publisher for another codec.", e.Codec, e.Codec)
+}
+
 // explain says what happened, why, and what to do.
 func explain(err error) failure {
 	var lacks *egress.UnsupportedError
 	if errors.As(err, &lacks) {
-		return failure{"unsupported_codec", http.StatusNotAcceptable, "Codec not supported",
-			fmt.Sprintf("The stream is sent as %s, and the offer has no decoder for it. Watch with a browser or player that decodes %s, or ask the publisher for another codec.", lacks.Codec, lacks.Codec),
-			0, lacks.Codec}
+		return failure{"unsupported_codec", http.StatusNotAcceptable, "Codec not supported", whyNot(lacks), 0, lacks.Codec}
 	}
 	var bad *offer.Error
 	if errors.As(err, &bad) {
@@ -124,6 +133,10 @@ func explain(err error) failure {
 	}
 	if errors.Is(err, egress.ErrOffer) {
 		return failure{"bad_request", http.StatusBadRequest, "Offer not usable", err.Error() + ".", 0, ""}
+	}
+	var unavailable *hub.UnavailableError
+	if errors.As(err, &unavailable) {
+		return failure{"not_live", http.StatusConflict, "Not live", unavailable.Detail, 5, ""}
 	}
 	for _, f := range append(refusals(), ends()...) {
 		if errors.Is(err, f.err) {

@@ -25,13 +25,17 @@ type Map struct {
 // without a gap. The first Start sets the first number handed out.
 func (m *Map) Start(in, first uint64) {
 	out := first
-	if m.n > 0 {
+	if m.n > 0 || m.next > 0 {
 		out = m.next
 	}
 	m.spans[m.n%spans] = span{in, out}
 	m.n++
 	m.next = out
 }
+
+// Forget drops what was renumbered so far: other packets follow, whose numbers
+// have nothing to do with those before. The viewer's numbers go on.
+func (m *Map) Forget() { *m = Map{next: m.next} }
 
 // Out returns the viewer's number of a packet; ok is false for a packet that
 // was skipped or lies before all that is remembered.

@@ -118,7 +118,7 @@ func benchShard(b *testing.B, viewers int) (*shard, *hub.Input) {
 
 func addViewer(b *testing.B, e *Engine, h *hub.Hub, to netip.AddrPort) {
 	b.Helper()
-	sub, err := h.Watch(watchGrant)
+	sub, err := h.Watch(context.Background(), watchGrant)
 	require.NoError(b, err)
 	v, _, err := e.Watch(sub, chromiumOffer)
 	require.NoError(b, err)

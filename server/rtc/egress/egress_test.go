@@ -154,7 +154,7 @@ func (s *stage) watch(o ...func(*webrtc.MediaEngine)) (*client, error) {
 	done := webrtc.GatheringCompletePromise(pc)
 	require.NoError(t, pc.SetLocalDescription(offer))
 	<-done
-	sub, err := s.hub.Watch(watchGrant)
+	sub, err := s.hub.Watch(context.Background(), watchGrant)
 	require.NoError(t, err)
 	text := pc.LocalDescription().SDP
 	if s.munge != nil {

@@ -157,10 +157,10 @@ func (e *Engine) Watch(sub *hub.Subscription, text string) (v *Viewer, answer st
 	if err != nil {
 		return nil, "", err
 	}
-	if err := playable(o, sub.Stream()); err != nil {
+	v = newViewer(e, sub, o)
+	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
 	}
-	v = newViewer(e, sub, o)
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
@@ -205,20 +205,6 @@ func (e *Engine) send(b []byte, to netip.AddrPort) {
 	if err := e.port.Send(b, to); err != nil {
 		e.count.unsent.Inc()
 	}
-}
-
-// playable tells whether a viewer with offer o can be sent the stream.
-func playable(o *offer, s *hub.Stream) error {
-	for _, t := range s.Tracks() {
-		section := o.section(t.Kind())
-		if section == nil {
-			continue // it did not ask for this kind
-		}
-		if _, ok := match(section.payloads, t.Codec()); !ok {
-			return &UnsupportedError{Kind: t.Kind(), Codec: t.Codec().Name}
-		}
-	}
-	return nil
 }
 
 func (o *offer) section(k media.Kind) *section {

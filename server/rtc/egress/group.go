@@ -77,13 +77,28 @@ func (s *sink) WritePacket(p *media.Packet) {
 // subscriptions.
 func (s *sink) Close(error) { s.late.Stop() }
 
-// attach puts a sink on every track that has none yet.
-func (g *group) attach() {
-	for _, t := range g.stream.Tracks() {
-		if g.sinks[t] == nil {
-			s := newSink(g, t)
-			detach := t.Attach(s)
-			g.sinks[t] = func() { detach(); s.Close(nil) }
+// attach puts a sink on a track that has none yet.
+func (g *group) attach(t *hub.Track) {
+	if g.sinks[t] == nil {
+		s := newSink(g, t)
+		detach := t.Attach(s)
+		g.sinks[t] = func() { detach(); s.Close(nil) }
+	}
+}
+
+// release takes the sinks off tracks that no viewer is sent any more: a track
+// that the server makes goes on being made only while somebody takes it.
+func (g *group) release() {
+	used := map[*hub.Track]bool{}
+	for _, v := range g.viewers {
+		for _, l := range v.lanes {
+			used[l.track] = true
+		}
+	}
+	for t, detach := range g.sinks {
+		if !used[t] {
+			detach()
+			delete(g.sinks, t)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (b *bench) watch(offer string) *receiver {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = socket.Close() })
 	require.NoError(t, socket.(*net.UDPConn).SetReadBuffer(1<<20))
-	sub, err := b.hub.Watch(watchGrant)
+	sub, err := b.hub.Watch(context.Background(), watchGrant)
 	require.NoError(t, err)
 	v, _, err := b.shard.engine.Watch(sub, offer)
 	require.NoError(t, err)

@@ -81,10 +81,12 @@ func (l *lane) use(t *hub.Track) (changed bool) {
 	p, ok := match(l.payloads, c)
 	l.payload, l.mute = p, !ok
 	l.waiting = l.kind == media.Video
+	l.holes = l.holes[:0]
 	if first {
-		l.next = t.Ring().Head()
+		l.next, l.notBefore = t.Ring().Head(), 0
+		l.numbers.Forget()
 	} else {
-		l.notBefore, l.holes = l.next, l.holes[:0]
+		l.notBefore = l.next
 	}
 	l.stretch = stretch{first: l.next}
 	if first && l.kind == media.Audio {
@@ -92,6 +94,9 @@ func (l *lane) use(t *hub.Track) (changed bool) {
 	}
 	return true
 }
+
+// drop stops sending: the viewer lacks what the stream has now.
+func (l *lane) drop() { l.track, l.mute = nil, true }
 
 // firstNumber is below 2^15, so that early losses do not meet the wrap of the
 // 16-bit number (RFC 3711 section 3.3.1).

@@ -14,17 +14,6 @@ import (
 // is wrong.
 var ErrOffer = errors.New("bad offer")
 
-// UnsupportedError says that the viewer offered no codec in which the stream
-// could be sent to it.
-type UnsupportedError struct {
-	Kind  media.Kind
-	Codec string // the stream's codec
-}
-
-func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("the stream's %s is %s, which the viewer's offer lacks", e.Kind, e.Codec)
-}
-
 // Bounds of an offer.
 const (
 	maxSections = 4

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -138,7 +139,7 @@ func TestBadOffers(t *testing.T) {
 func TestSecondVideoIsRefusedInTheAnswer(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	sub, err := s.hub.Watch(watchGrant)
+	sub, err := s.hub.Watch(context.Background(), watchGrant)
 	require.NoError(t, err)
 	extra := chromiumOffer + "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:2\na=recvonly\na=rtpmap:96 VP8/90000\n" +
 		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:3\n"

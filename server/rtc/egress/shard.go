@@ -153,7 +153,9 @@ func (s *shard) remove(v *Viewer) {
 	if len(g.viewers) == 0 {
 		g.detach()
 		delete(s.groups, stream)
+		return
 	}
+	g.release()
 }
 
 // retrack looks for tracks that are new or have changed their codec.
@@ -162,12 +164,18 @@ func (s *shard) retrack(v *Viewer) {
 	if g == nil || v.out == nil {
 		return
 	}
-	g.attach()
-	for _, t := range g.stream.Tracks() {
-		if l := v.lane(t.Kind()); l != nil && l.use(t) && l.mute {
-			go v.Close(&UnsupportedError{Kind: l.kind, Codec: l.codec.Name})
-			return
+	for _, l := range v.lanes {
+		if t := choose(g.stream, l.kind, l.payloads); t != nil {
+			g.attach(t)
+			l.use(t)
+		} else if t := g.stream.Track(l.kind); t != nil {
+			l.drop()
 		}
+	}
+	g.release()
+	if err := v.unplayable(g.stream); err != nil {
+		go v.Close(err)
+		return
 	}
 	g.ready.Store(true)
 }
