@@ -1,0 +1,184 @@
+package srt
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	gosrt "github.com/datarhei/gosrt"
+)
+
+// The bounds of what a caller may ask for in its handshake.
+const (
+	minMTU     = 576             // bytes; below 44 the library would reckon with 4 GiB
+	maxLatency = 8 * time.Second // each connection holds as much of its stream in memory
+)
+
+// The bounds of what one connection may hold and do, looked at every watchEvery.
+const (
+	watchEvery    = 200 * time.Millisecond
+	maxHeldBytes  = 32 << 20
+	maxHeld       = 64 << 10 // packets
+	maxResent     = 5000     // packets in watchEvery that the caller asks for again
+	silence       = 5 * time.Second
+	unanswered    = 6000  // acknowledgements, a minute's worth
+	startingRTTMs = 100.0 // what the library takes for the round trip until it knows better
+)
+
+// Why a connection was closed by us.
+var (
+	errSilent = errors.New("nothing was heard for 5 s")
+	errTooBig = errors.New("more data was held up than a stream needs")
+	errResend = errors.New("the player asked for far too many packets again")
+	errDeaf   = errors.New("the caller answers no acknowledgement")
+)
+
+// handshake is what the library does not tell of a handshake, but logs.
+type handshake struct {
+	mtu     int
+	latency time.Duration
+}
+
+// overseer looks over the library's shoulder: it takes the library's log,
+// which is the only place where it says how large the caller's packets may be,
+// how much latency it wants, and that it said goodbye. Without the first, a
+// single datagram makes the library allocate 4 GiB.
+type overseer struct {
+	// set at construction
+	mtu, latency *regexp.Regexp
+	goodbye      func(socket uint32)
+
+	// owned by whoever accepts: the library logs handshakes from there
+	last handshake
+}
+
+var _ gosrt.Logger = (*overseer)(nil)
+
+func newOverseer(goodbye func(socket uint32)) *overseer {
+	return &overseer{
+		mtu:     regexp.MustCompile(`maxTransmissionUnitSize: \S+ \((\d+)\)`),
+		latency: regexp.MustCompile(`(?:recv|send)TSBPDDelay: \S+ \((\d+)ms\)`),
+		goodbye: goodbye,
+	}
+}
+
+// HasTopic is what the library asks before costly logs, but not before these.
+func (o *overseer) HasTopic(string) bool { return false }
+
+// Listen and Close belong to a log that somebody reads.
+func (o *overseer) Listen() <-chan gosrt.Log { return nil }
+
+// Close does nothing.
+func (o *overseer) Close() {}
+
+// Print takes a line of the library's log.
+func (o *overseer) Print(topic string, socket uint32, _ int, message func() string) {
+	switch topic {
+	case "handshake:recv:cif":
+		o.last = o.read(message())
+	case "control:recv:shutdown:dump":
+		o.goodbye(socket)
+	}
+}
+
+// read finds the numbers; they stand before anything that the caller words.
+func (o *overseer) read(text string) (h handshake) {
+	if m := o.mtu.FindStringSubmatch(text); m != nil {
+		h.mtu, _ = strconv.Atoi(m[1])
+	}
+	for _, m := range o.latency.FindAllStringSubmatch(text, 2) {
+		ms, _ := strconv.Atoi(m[1])
+		h.latency = max(h.latency, time.Duration(ms)*time.Millisecond)
+	}
+	return h
+}
+
+// watched is what the watchdog knows of one connection.
+type watched struct {
+	resent uint64
+}
+
+// look returns why a connection must end, nil when all is well.
+func (w *watched) look(c gosrt.Conn) error {
+	var st gosrt.Statistics
+	c.Stats(&st)
+	now := &st.Instantaneous
+	resent := st.Accumulated.PktRetrans - w.resent
+	w.resent = st.Accumulated.PktRetrans
+	switch {
+	case now.ByteRecvBuf > maxHeldBytes || now.PktRecvBuf > maxHeld || now.ByteSendBuf > maxHeldBytes:
+		return errTooBig
+	case resent > maxResent:
+		return errResend
+	case st.Accumulated.PktSentACK > unanswered && now.MsRTT == startingRTTMs:
+		return errDeaf // the library remembers every acknowledgement until it is answered
+	}
+	return nil
+}
+
+// sessions are the connections that are open or asked for.
+type sessions struct {
+	// guarded by mu
+	mu      sync.Mutex
+	open    map[*session]struct{}
+	sockets map[uint32]*session
+}
+
+func newSessions() *sessions {
+	return &sessions{open: map[*session]struct{}{}, sockets: map[uint32]*session{}}
+}
+
+// admit adds a session unless there are too many, in all or of one network.
+func (l *sessions) admit(s *session, socket uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= maxSessions {
+		return false
+	}
+	near := 0
+	for o := range l.open {
+		if o.network == s.network {
+			near++
+		}
+	}
+	if near >= maxPerNetwork && !s.network.IsLoopback() {
+		return false
+	}
+	l.open[s] = struct{}{}
+	l.sockets[socket] = s
+	return true
+}
+
+func (l *sessions) remove(s *session, socket uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, s)
+	delete(l.sockets, socket)
+}
+
+func (l *sessions) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}
+
+func (l *sessions) all() []*session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]*session, 0, len(l.open))
+	for s := range l.open {
+		list = append(list, s)
+	}
+	return list
+}
+
+func (l *sessions) goodbye(socket uint32) {
+	l.mu.Lock()
+	s := l.sockets[socket]
+	l.mu.Unlock()
+	if s != nil {
+		s.goodbye.Store(true)
+	}
+}
