@@ -1,0 +1,141 @@
+package transcode
+
+import (
+	"bufio"
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/heliograph/heliograph/server/media"
+)
+
+// h264Target is what every browser decodes: constrained baseline.
+func h264Target() media.Codec {
+	return media.Codec{Name: media.H264, ClockRate: videoRate, Fmtp: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}
+}
+
+const videoRate = 90000
+
+const (
+	// A picture that steps further back is not one shown in another order.
+	maxReorder = time.Second
+	// FLV counts ms in 31 bits.
+	maxFile = 20 * 24 * time.Hour
+)
+
+// startCode comes before each NAL unit of a byte stream.
+const startCode = "\x00\x00\x00\x01"
+
+// video converts pictures.
+type video struct {
+	// set at construction
+	codec  media.Codec
+	traits media.Traits
+	sync   string
+
+	// owned by the goroutine that feeds
+	sets   *media.ParameterSets
+	shape  []byte // the parameter sets that the child began with
+	stamps stamps
+	origin int64
+	newest time.Duration // the latest pts that the child was given
+
+	// owned by the goroutine that reads
+	flv    flvReader
+	prefix [][]byte // parameter sets of what comes out
+
+	// guards itself
+	journal journal
+}
+
+var _ format = (*video)(nil)
+
+func newVideo(source media.Codec, t media.Traits, sync string) *video {
+	return &video{codec: source, traits: t, sync: sync, sets: media.NewParameterSets(source)}
+}
+
+func (f *video) begin(a arrival) (args []string, header []byte, ok bool) {
+	if !a.frame.Keyframe {
+		return nil, nil, false
+	}
+	f.shape = f.shapeOf(f.sets.Complete(a.frame.Units))
+	if f.shape == nil {
+		return nil, nil, false
+	}
+	f.origin = f.stamps.extend(a.frame.Timestamp)
+	f.journal.clear()
+	f.newest, f.flv, f.prefix = 0, flvReader{}, nil
+	track := matroskaTrack{
+		codecID: "V_MPEG4/ISO/AVC", width: max(f.traits.Width, 16), height: max(f.traits.Height, 16),
+		frameDuration: time.Duration(float64(time.Second) / fps(f.traits)),
+	}
+	if f.codec.Name == media.H265 {
+		track.codecID = "V_MPEGH/ISO/HEVC"
+	}
+	return videoArgs(f.codec.Name, f.traits, f.sync), matroskaHeader(track), true
+}
+
+// shapeOf returns the sequence parameter sets of an access unit, which say how
+// large its pictures are; nil for none.
+func (f *video) shapeOf(units [][]byte) []byte {
+	var shape []byte
+	for _, u := range units {
+		if len(u) > 0 && (f.codec.Name == media.H264 && u[0]&0x1F == 7 || f.codec.Name == media.H265 && u[0]>>1&0x3F == 33) {
+			shape = append(shape, u...)
+		}
+	}
+	return shape
+}
+
+func (f *video) append(b []byte, a arrival) ([]byte, error) {
+	units := f.sets.Complete(a.frame.Units)
+	if a.frame.Keyframe && !bytes.Equal(f.shapeOf(units), f.shape) {
+		return b, errGap // the encoder cannot change its size
+	}
+	stamp := f.stamps.extend(a.frame.Timestamp)
+	pts := span(stamp-f.origin, videoRate)
+	if pts < f.newest-maxReorder || pts > maxFile {
+		if a.frame.Keyframe {
+			return b, errGap
+		}
+		return b, nil
+	}
+	if pts < 0 || len(units) == 0 { // shown before the first: it depends on what was not sent
+		return b, nil
+	}
+	f.newest = max(f.newest, pts)
+	parts := make([][]byte, 0, 2*len(units))
+	for _, u := range units {
+		parts = append(parts, []byte(startCode), u)
+	}
+	f.journal.add(entry{pts: pts, stamp: stamp, at: a.at})
+	return appendBlock(b, pts, a.frame.Keyframe, parts), nil
+}
+
+// read finds the timestamp of each picture by the one that went in with it:
+// some are lost in the child, and FLV has whole milliseconds only.
+func (f *video) read(r *bufio.Reader) (output, error) {
+	if f.flv.r == nil {
+		f.flv.r = r
+	}
+	tag, err := f.flv.next()
+	if err != nil || tag.kind != flvVideo {
+		return output{}, err
+	}
+	if tag.header {
+		f.prefix, err = readParameterSets(tag.data)
+		return output{}, err
+	}
+	units, err := readUnits(tag.data)
+	if err != nil {
+		return output{}, err
+	}
+	e, ok := f.journal.picture(tag.at)
+	if !ok || len(units) == 0 {
+		return output{}, nil
+	}
+	if tag.keyframe {
+		units = slices.Concat(f.prefix, units)
+	}
+	return output{units: units, keyframe: tag.keyframe, stamp: e.stamp, source: e.stamp, at: e.at}, nil
+}
