@@ -141,7 +141,7 @@ func TestInspectAV1(t *testing.T) {
 
 func TestInspectAudio(t *testing.T) {
 	t.Parallel()
-	for _, codec := range []string{media.Opus, media.G722, media.PCMU, media.PCMA} {
+	for _, codec := range []string{media.Opus, media.AAC, media.G722, media.PCMU, media.PCMA} {
 		start, key := media.Inspect(codec, nil)
 		require.True(t, start && key, codec)
 	}
