@@ -19,7 +19,8 @@ const (
 // known tells whether key is a setting of the file and the environment.
 func known(key string) bool {
 	switch key {
-	case keyListen, keyData, keyPublicHost, keyOpen, keyReadyJSON, keyLog:
+	case keyListen, keyData, keyPublicHost, keyOpen, keyReadyJSON, keyLog,
+		keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		return true
 	}
 	return false
@@ -28,7 +29,11 @@ func known(key string) bool {
 // typed checks that the value from a file or the environment fits its key.
 func typed(key string, v any) (any, error) {
 	switch key {
-	case keyListen, keyData, keyLog:
+	case keySources:
+		return entries(key, v, typedSource)
+	case keyPushes:
+		return entries(key, v, typedPush)
+	case keyListen, keyData, keyLog, keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		if s, ok := v.(string); ok {
 			return s, nil
 		}
@@ -51,8 +56,16 @@ func example(key string) string {
 		return `":8080"`
 	case keyData:
 		return `"./data"`
+	case keyTranscode:
+		return `"auto"`
+	case keyTLSCert, keyTLSKey:
+		return `"./live.pem"`
+	case keyPassphrase:
+		return `"ten to 79 characters"`
+	case keyLog:
+		return `"text"`
 	}
-	return `"text"`
+	return `":1935"`
 }
 
 // list reads a YAML list of texts, or one text with commas.
@@ -85,8 +98,14 @@ func (s Settings) Validate() error {
 	if err := s.validateData(); err != nil {
 		return err
 	}
-	if err := checkListen(s.Listen); err != nil {
+	if err := checkListen(keyListen, s.Listen); err != nil {
 		return fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if err := s.Encoders.validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if s.Transcode != "auto" && s.Transcode != "off" {
+		return fmt.Errorf("%w: --%s is auto or off, not %q", ErrSettings, keyTranscode, s.Transcode)
 	}
 	for _, h := range s.PublicHosts {
 		if err := CheckHost(h); err != nil {
@@ -109,19 +128,19 @@ func (s Settings) validateData() error {
 	return nil
 }
 
-func checkListen(listen string) error {
+func checkListen(key, listen string) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("--%s is host:port, like :8080 or 127.0.0.1:8080, not %q", keyListen, listen)
+		return fmt.Errorf("--%s is host:port, like :8080 or 127.0.0.1:8080, not %q", key, listen)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("--%s: the port is 0 to 65535, not %q", keyListen, port)
+		return fmt.Errorf("--%s: the port is 0 to 65535, not %q", key, port)
 	}
 	if host == "" {
 		return nil
 	}
 	if err := CheckHost(host); err != nil {
-		return fmt.Errorf("--%s: %w", keyListen, err)
+		return fmt.Errorf("--%s: %w", key, err)
 	}
 	return nil
 }

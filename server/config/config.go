@@ -27,6 +27,22 @@ const (
 	keyOpen       = "open"
 	keyReadyJSON  = "ready-json"
 	keyLog        = "log"
+	keyRTMP       = "rtmp"
+	keyRTMPS      = "rtmps"
+	keyRTSP       = "rtsp"
+	keyRTSPS      = "rtsps"
+	keySRT        = "srt"
+	keyTLSCert    = "tls-cert"
+	keyTLSKey     = "tls-key"
+	keyTranscode  = "transcode"
+)
+
+// Names of what stands only in the file, and keyPassphrase in the environment
+// too: secrets and lists are no flags.
+const (
+	keyPassphrase = "srt-passphrase"
+	keySources    = "sources"
+	keyPushes     = "pushes"
 )
 
 // EnvPrefix begins the name of each environment variable.
@@ -53,6 +69,35 @@ type Settings struct {
 	ReadyJSON     bool     // say on stdout as JSON when ready
 	Log           string   // "text" or "json"
 	AdminPassword string   // of the user made when there is none, "" for a set-up link
+	Encoders      Encoders // where encoders connect
+	Transcode     string   // "auto" or "off": whether pictures that browsers cannot play are coded again
+	Sources       []Source // cameras to pull
+	Pushes        []Push   // where streams are sent on to
+}
+
+// Encoders says where encoders connect, each as host:port, "" for not at all.
+type Encoders struct {
+	RTMP, RTMPS string
+	RTSP, RTSPS string
+	SRT         string
+	Passphrase  string // that SRT connections are encrypted with, "" for any
+	Certificate string // file of the certificate of RTMPS and RTSPS, PEM
+	Key         string // file of its key, PEM
+}
+
+// Source is one camera of the settings file.
+type Source struct {
+	Stream    string
+	URL       string // rtsp:// or rtsps://, with user and password
+	Transport string // auto, tcp or udp
+	When      string // always or watched
+	Private   bool   // the address may be on this machine's own or a private network
+}
+
+// Push is one target of the settings file.
+type Push struct {
+	Stream string
+	URL    string
 }
 
 // ErrSettings is returned for settings that cannot work.
@@ -66,6 +111,14 @@ func Flags(fs *pflag.FlagSet) {
 	fs.Bool(keyOpen, false, "anyone may publish, for a demo or a LAN")
 	fs.Bool(keyReadyJSON, false, "print one line of JSON on stdout when ready")
 	fs.String(keyLog, "text", "how to log to stderr: text or json")
+	fs.String(keyRTMP, ":1935", "where encoders connect by RTMP; empty for off")
+	fs.String(keyRTMPS, "", "the same with TLS; needs --tls-cert and --tls-key")
+	fs.String(keyRTSP, ":8554", "where encoders and players connect by RTSP; empty for off")
+	fs.String(keyRTSPS, "", "the same with TLS; needs --tls-cert and --tls-key")
+	fs.String(keySRT, ":8890", "where encoders and players connect by SRT; empty for off")
+	fs.String(keyTLSCert, "", "file of the certificate (PEM)")
+	fs.String(keyTLSKey, "", "file of the certificate's key (PEM)")
+	fs.String(keyTranscode, "auto", "code pictures again that browsers cannot play: auto or off (needs ffmpeg)")
 }
 
 // DatabaseFlags adds the flags that all commands on the database share.
@@ -96,6 +149,14 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 		ReadyJSON:     k.Bool(keyReadyJSON),
 		Log:           k.String(keyLog),
 		AdminPassword: lookup(environ, envAdminPassword),
+		Encoders: Encoders{
+			RTMP: k.String(keyRTMP), RTMPS: k.String(keyRTMPS), RTSP: k.String(keyRTSP), RTSPS: k.String(keyRTSPS),
+			SRT: k.String(keySRT), Passphrase: k.String(keyPassphrase),
+			Certificate: k.String(keyTLSCert), Key: k.String(keyTLSKey),
+		},
+		Transcode: k.String(keyTranscode),
+		Sources:   sources(k),
+		Pushes:    pushes(k),
 	}
 	if fs.Lookup(keyListen) == nil {
 		return s, s.validateData()

@@ -26,7 +26,13 @@ func load(t *testing.T, file string, environ []string, args ...string) (config.S
 
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
-	defaults := config.Settings{Listen: ":8080", Data: "./data", Log: "text"}
+	defaults := config.Settings{
+		Listen: ":8080", Data: "./data", Log: "text", Transcode: "auto",
+		Encoders: config.Encoders{RTMP: ":1935", RTSP: ":8554", SRT: ":8890"},
+	}
+	lists := "sources:\n- {stream: door, url: \"rtsp://a:b@192.0.2.1/1\"}\n" +
+		"- {stream: yard, url: \"rtsp://192.0.2.2/\", transport: tcp, when: watched, private: true}\n" +
+		"pushes:\n- {stream: door, url: \"rtmp://a.example/app/key\"}\n"
 	file := "listen: 127.0.0.1:1\ndata: fromfile\nopen: true\npublic-host: [file.example]\n"
 	for _, c := range []struct {
 		name    string
@@ -50,6 +56,18 @@ func TestPrecedence(t *testing.T) {
 		}},
 		{"others of the environment", "", []string{"HELIOGRAPH_LATER=1", "PATH=/bin", "nonsense", "HELIOGRAPH_ADMIN_PASSWORD=a=b=c=d=e", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LOG=json"}, nil, func(s *config.Settings) {
 			s.AdminPassword, s.ReadyJSON, s.Log = "a=b=c=d=e", true, "json"
+		}},
+		{"encoders", "srt: \"\"\nrtmp: :1936\nsrt-passphrase: ten letters\ntranscode: \"off\"\n", []string{"HELIOGRAPH_RTMPS=:1937"},
+			[]string{"--rtsp", "", "--tls-cert", "c.pem", "--tls-key", "k.pem"}, func(s *config.Settings) {
+				s.Transcode = "off"
+				s.Encoders = config.Encoders{RTMP: ":1936", RTMPS: ":1937", Passphrase: "ten letters", Certificate: "c.pem", Key: "k.pem"}
+			}},
+		{"sources and pushes", lists, nil, nil, func(s *config.Settings) {
+			s.Sources = []config.Source{
+				{Stream: "door", URL: "rtsp://a:b@192.0.2.1/1", Transport: "auto", When: "always"},
+				{Stream: "yard", URL: "rtsp://192.0.2.2/", Transport: "tcp", When: "watched", Private: true},
+			}
+			s.Pushes = []config.Push{{Stream: "door", URL: "rtmp://a.example/app/key"}}
 		}},
 		{"empty file", "# nothing\n", nil, nil, func(*config.Settings) {}},
 	} {
@@ -87,7 +105,17 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"environment", "", []string{"HELIOGRAPH_OPEN=maybe"}, nil, "HELIOGRAPH_OPEN"},
 		{"short password", "", []string{"HELIOGRAPH_ADMIN_PASSWORD=1234567"}, nil, "HELIOGRAPH_ADMIN_PASSWORD needs 8 to 1024"},
 		{"unknown key", "listne: :80\n", nil, nil, `no setting "listne"`},
-		{"later key", "rtmp: :1935\n", nil, nil, `no setting "rtmp"`},
+		{"later key", "hls: true\n", nil, nil, `no setting "hls"`},
+		{"encoder's port", "", nil, []string{"--rtmp", "1935"}, "--rtmp is host:port"},
+		{"TLS without certificate", "", nil, []string{"--rtmps", ":1936"}, "--tls-cert"},
+		{"certificate without key", "", nil, []string{"--tls-cert", "c.pem"}, "go together"},
+		{"short passphrase", "srt-passphrase: short\n", nil, nil, "10 to 79"},
+		{"transcode", "", nil, []string{"--transcode", "yes"}, "auto or off"},
+		{"sources are no list", "sources: door\n", nil, nil, "sources is a list"},
+		{"source without address", "sources: [{stream: door}]\n", nil, nil, "entry 1: url is needed"},
+		{"source with more", "sources: [{stream: door, url: x, colour: red}]\n", nil, nil, "keys beside"},
+		{"push with private", "pushes: [{stream: door, url: x, private: true}]\n", nil, nil, "only"},
+		{"no entry", "pushes: [x]\n", nil, nil, "no keys"},
 		{"wrong type", "listen: 8080\n", nil, nil, "listen needs a text"},
 		{"list of lists", "public-host: [[a]]\n", nil, nil, "list of names"},
 		{"nested", "listen: {port: 80}\n", nil, nil, "listen needs a text"},
