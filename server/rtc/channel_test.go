@@ -408,6 +408,7 @@ func TestChannelWritesTheGoldenMessages(t *testing.T) {
 		"answer-*": func() any { return &answerMessage{} },
 		"ice":      func() any { return &iceMessage{} },
 		"stream-*": func() any { return &streamMessage{} },
+		"data*":    func() any { return &dataMessage{} },
 		"stopped*": func() any { return &stoppedMessage{} },
 		"error-*":  func() any { return &errorMessage{} },
 	} {

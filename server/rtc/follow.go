@@ -2,6 +2,8 @@ package rtc
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/hub"
@@ -24,6 +26,16 @@ type follows struct {
 	changed map[string]struct{}
 	ended   map[string]hub.Info              // the last state of streams that have just ended
 	fresh   map[*Channel]map[string]struct{} // began to follow, gets the state now
+	data    []delivery                       // data messages that wait to be sent
+}
+
+// maxDeliveries bounds the data messages that wait to be sent.
+const maxDeliveries = 256
+
+// delivery is a data message and who followed its stream when it came.
+type delivery struct {
+	message dataMessage
+	to      []*Channel
 }
 
 func newFollows(h *hub.Hub) *follows {
@@ -38,7 +50,13 @@ func newFollows(h *hub.Hub) *follows {
 func (f *follows) StreamEvent(e hub.Event) {
 	f.mu.Lock()
 	_, followed := f.streams[e.Info.Name]
-	if followed {
+	switch {
+	case !followed:
+	case e.Kind == hub.StreamData:
+		if len(f.data) < maxDeliveries {
+			f.data = append(f.data, delivery{newData(e.Info.Name, *e.Data), slices.Collect(maps.Keys(f.streams[e.Info.Name]))})
+		}
+	default:
 		f.changed[e.Info.Name] = struct{}{}
 		if e.Kind == hub.StreamEnded {
 			f.ended[e.Info.Name] = e.Info
@@ -99,10 +117,9 @@ func (f *follows) send() {
 			put(due, stream, c)
 		}
 	}
-	ended := f.ended
-	f.ended = map[string]hub.Info{}
+	ended, joined, data := f.ended, f.fresh, f.data
+	f.ended, f.fresh, f.data = map[string]hub.Info{}, map[*Channel]map[string]struct{}{}, nil
 	clear(f.changed)
-	clear(f.fresh)
 	f.mu.Unlock()
 	for stream, channels := range due {
 		m := streamMessage{Ch: "rtc", Type: "stream", Stream: f.hub.Info(stream)}
@@ -111,6 +128,23 @@ func (f *follows) send() {
 		}
 		for c := range channels {
 			c.send(m)
+		}
+	}
+	f.sendMetadata(joined)
+	for _, d := range data {
+		for _, c := range d.to {
+			c.send(d.message)
+		}
+	}
+}
+
+// sendMetadata tells those who have just joined what describes their stream.
+func (f *follows) sendMetadata(joined map[*Channel]map[string]struct{}) {
+	for c, streams := range joined {
+		for stream := range streams {
+			if d := f.hub.Metadata(stream); d != nil {
+				c.send(newData(stream, *d))
+			}
 		}
 	}
 }

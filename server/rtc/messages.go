@@ -42,6 +42,24 @@ type streamMessage struct {
 	Stream hub.Info `json:"stream"`
 }
 
+type dataMessage struct {
+	Ch     string          `json:"ch"`
+	Type   string          `json:"type"`
+	Stream string          `json:"stream"`
+	Name   string          `json:"name"`
+	Time   float64         `json:"time"`          // ms since 1970
+	RTP    *uint32         `json:"rtp,omitempty"` // timestamp of the picture that it belongs to
+	Value  json.RawMessage `json:"value"`
+}
+
+func newData(stream string, d hub.Data) dataMessage {
+	m := dataMessage{Ch: "rtc", Type: "data", Stream: stream, Name: d.Name, Time: float64(d.At.UnixMicro()) / 1000, Value: d.Value}
+	if d.Timed {
+		m.RTP = &d.Stamp
+	}
+	return m
+}
+
 type stoppedMessage struct {
 	Ch         string `json:"ch"`
 	Type       string `json:"type"`
