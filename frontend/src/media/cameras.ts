@@ -12,7 +12,7 @@ export interface Camera {
 
 export interface CameraStream {
   name: string;
-  /** Address with user and password. */
+  /** Without user and password. */
   url: string;
   codec: string;
   width?: number;
@@ -43,4 +43,11 @@ export async function streamsOf(camera: Camera, user: string, password: string, 
       ...given('height', optionalNumber(s, 'height')),
     };
   });
+}
+
+/** The address with user and password in it, as a source wants it. */
+export function withLogin(url: string, user: string, password: string): string {
+  if (!user) return url;
+  const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
+  return url.replace(/^([a-z]+:\/\/)(?:[^@/?#]*@)?/i, (_, scheme: string) => scheme + login);
 }

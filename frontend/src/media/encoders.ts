@@ -1,9 +1,11 @@
 /** Where encoders send to, and what arrives. */
 
+import type { Connection } from '../client/connection';
 import { fields, given, optionalString, string } from '../client/fields';
 import { parseStream } from '../client/stream';
 import { poll } from './poll';
-import { asProblem, rest } from './rest';
+import { problem } from './problems';
+import { rest } from './rest';
 import { same, Store } from './store';
 import type { Problem, Readable, StreamInfo } from './types';
 
@@ -39,13 +41,20 @@ export interface ArrivalState {
   problem: Problem | null;
 }
 
-/** What arrives under a name: asked every second, so that an encoder is seen the moment that it connects. */
+/** Numbers are asked for this often, ms. */
+const measuresEvery = 1000;
+
+/** What arrives under a name: followed, so that an encoder is seen the moment that it connects, and asked for its numbers while it is there. */
 export class Arrival implements Readable<ArrivalState> {
-  readonly #store = new Store<ArrivalState>({ stream: null, known: false, problem: null });
+  // set at construction
+  readonly #connection: Connection;
   readonly #name: string;
+  readonly #store = new Store<ArrivalState>({ stream: null, known: false, problem: null });
+  // changed while it runs
   #running: AbortController | null = null;
 
-  constructor(stream: string) {
+  constructor(connection: Connection, stream: string) {
+    this.#connection = connection;
     this.#name = stream;
   }
 
@@ -59,8 +68,14 @@ export class Arrival implements Readable<ArrivalState> {
 
   start(): void {
     if (this.#running) return;
-    this.#running = new AbortController();
-    void poll(1000, (signal) => this.#ask(signal), this.#running.signal);
+    const { signal } = (this.#running = new AbortController());
+    const c = this.#connection;
+    const stops = [
+      c.follow(this.#name, (stream) => this.#take(stream)),
+      c.subscribe((state) => this.#connected(state === 'open')),
+    ];
+    signal.addEventListener('abort', () => stops.forEach((stop) => stop()));
+    void poll(measuresEvery, (s) => this.#measure(s), signal);
   }
 
   close(): void {
@@ -68,15 +83,23 @@ export class Arrival implements Readable<ArrivalState> {
     this.#running = null;
   }
 
-  async #ask(signal: AbortSignal): Promise<void> {
+  #take(stream: StreamInfo): void {
+    this.#store.patch({ stream: same(this.get().stream, stream), known: true });
+  }
+
+  #connected(open: boolean): void {
+    if (open) this.#store.patch({ problem: null });
+    // One failed try is a blink.
+    else if (this.#connection.failures > 1) this.#store.patch({ problem: same(this.get().problem, problem('connection_lost')) });
+  }
+
+  async #measure(signal: AbortSignal): Promise<void> {
+    if (this.get().stream?.state !== 'live') return;
     try {
-      const stream = parseStream(await rest('GET', `streams/${encodeURIComponent(this.#name)}`, { signal }));
-      this.#store.patch({ stream: same(this.get().stream, stream), known: true, problem: null });
-    } catch (e) {
+      this.#take(parseStream(await rest('GET', `streams/${encodeURIComponent(this.#name)}`, { signal })));
+    } catch {
+      // It has just ended, or the server is gone: the socket says which.
       signal.throwIfAborted();
-      const problem = asProblem(e);
-      if (problem.code === 'not_live') this.#store.patch({ stream: null, known: true, problem: null });
-      else this.#store.patch({ problem: same(this.get().problem, problem) });
     }
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Connection } from '../client/connection';
-import { FakePeer, FakeSocket, answering, fakeBrowser, realBrowser, settle } from '../client/fakes';
+import { FakePeer, FakeSocket, answering, fakeBrowser, realBrowser, serverTime, settle } from '../client/fakes';
 import { PlayerStore } from './player';
 
 beforeEach(() => {
@@ -16,7 +16,7 @@ class FakeVideo extends EventTarget {
   volume = 1;
   paused = true;
   forbids: 'nothing' | 'sound' | 'all' = 'nothing';
-  frame: (() => void) | null = null;
+  frame: ((now?: number, meta?: { rtpTimestamp?: number }) => void) | null = null;
   async play() {
     if (this.forbids === 'all' || (this.forbids === 'sound' && !this.muted)) throw new DOMException('', 'NotAllowedError');
     this.paused = false;
@@ -24,7 +24,7 @@ class FakeVideo extends EventTarget {
   pause() {
     this.paused = true;
   }
-  requestVideoFrameCallback(fn: () => void) {
+  requestVideoFrameCallback(fn: (now?: number, meta?: { rtpTimestamp?: number }) => void) {
     this.frame = fn;
     return 1;
   }
@@ -194,4 +194,52 @@ test('so it is when the server ends the session before', async () => {
   FakeSocket.last.say({ ch: 'rtc', type: 'stopped', id: 'w1', code: 'shutdown', message: '' });
   await settle();
   expect(p.get().phase).toBe('reconnecting');
+});
+
+function data(name: string, more: object): void {
+  FakeSocket.last.say({ ch: 'rtc', type: 'data', stream: 'harbour', name, time: serverTime(), value: [1], ...more });
+}
+
+test('data comes in time with the picture', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  p.attach(v.element);
+  const told: string[] = [];
+  p.ondata = (m) => told.push(m.name);
+  v.frame?.(0, { rtpTimestamp: 90_000 });
+  data('goal', { rtp: 93_000 });
+  data('elsewhere', { rtp: 0, stream: 'other' });
+  await settle();
+  expect(told).toEqual([]);
+  v.frame?.(0, { rtpTimestamp: 93_000 });
+  expect(told).toEqual(['goal']);
+  await flow(500);
+  expect(p.get().data).toEqual({ name: 'goal', at: expect.any(Number) });
+});
+
+test('data of streams without pictures comes by the clock', async () => {
+  const p = await player();
+  const told: string[] = [];
+  p.ondata = (m) => told.push(m.name);
+  data('cue', { time: serverTime() + 300 });
+  await vi.advanceTimersByTimeAsync(250);
+  expect(told).toEqual([]);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(told).toEqual(['cue']);
+  data('late', { time: serverTime() + 300 });
+  p.close();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['cue']);
+});
+
+test('what browsers cannot play is said with its cause', async () => {
+  const p = await player();
+  stream('live', { diagnoses: [{ code: 'b_frames', kind: 'video', text: 'The encoder sends B-frames.', fix: 'Turn them off.' }] });
+  FakeSocket.last.say({ ch: 'rtc', type: 'stopped', id: 'w1', code: 'unsupported_codec', message: '', codec: 'H264' });
+  await settle();
+  expect(p.get()).toMatchObject({ phase: 'cannot-play', problem: { title: 'Browsers cannot play this stream', message: 'The encoder sends B-frames.' } });
+  // The cured encoder sends the same codec.
+  stream('live');
+  await settle();
+  expect(p.get().phase).toBe('connecting');
 });

@@ -12,8 +12,8 @@ interface Words {
   action?: Problem['action'];
 }
 
-/** Diagnoses of streams that play, if badly. */
-const harmless = new Set(['long_gop']);
+/** Diagnoses that do not tell why a stream is refused: it plays, if badly, or it does in other browsers. */
+const elsewhere = new Set(['long_gop', 'h265']);
 
 const words: Record<string, Words> = {
   bad_request: { title: 'The server did not take the request', message: 'This page and the server do not fit together. Reload the page to get the current one.', action: 'retry' },
@@ -100,10 +100,9 @@ export function problem(code: string): Problem {
 
 /** What the server found says more than the name of a codec: a stream of H.264 may have what browsers do not show. */
 function cannotPlay(why: ProtocolError, diagnoses: Diagnosis[]): Problem {
-  const d = diagnoses.find((x) => x.kind === 'video' && !harmless.has(x.code));
+  const d = diagnoses.find((x) => x.kind === 'video' && !elsewhere.has(x.code));
   if (!d) return cannotDecode(why.codec);
-  const message = [sentence(d.text), d.fix && `For the broadcaster: ${sentence(d.fix)}`].filter(Boolean).join(' ');
-  return { code: why.code, title: 'Browsers cannot play this stream', message, action: 'retry' };
+  return { code: why.code, title: 'Browsers cannot play this stream', message: sentence(d.text), action: 'retry' };
 }
 
 function cannotDecode(codec = ''): Problem {

@@ -22,6 +22,9 @@ const hidden = '••••••';
 /** What stands where a key belongs while there is none. */
 export const keyPlaceholder = 'STREAM_KEY';
 
+/** What stands where the server's passphrase for SRT belongs: only its owner knows it. */
+const passphrase = 'PASSPHRASE';
+
 /** Least delay first. */
 const doors: { protocol: Protocol; name: string; delay: number; about: string }[] = [
   { protocol: 'whip', name: 'WHIP', delay: 0.2, about: 'Lowest delay. OBS 30 or newer, GStreamer, browsers.' },
@@ -88,7 +91,7 @@ export class Doors {
       case 'whip':
         return `${base}/${this.stream}`;
       case 'srt':
-        return `${base}?streamid=publish:${this.stream}${key && `:${key}`}`;
+        return `${base}?streamid=publish:${this.stream}${key && `:${key}`}${this.#encoders.encrypted ? `&passphrase=${passphrase}` : ''}`;
       case 'rtsp':
       case 'rtsps':
         return `${key ? base.replace('://', `://key:${key}@`) : base}/${this.stream}`;

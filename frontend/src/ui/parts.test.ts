@@ -74,6 +74,21 @@ describe('CopyField', () => {
     expect(writeText).toHaveBeenCalledWith('https://live.example.org/watch/harbour');
   });
 
+  it('copies a secret whole and does not show it', async () => {
+    const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
+    const target = show(CopyField, { value: 'hk_secret', shown: 'hk_••••', what: 'stream key' });
+    expect(target.innerHTML).not.toContain('hk_secret');
+    target.querySelector('button')?.click();
+    await vi.waitFor(() => expect(writeText).toHaveBeenCalledWith('hk_secret'));
+    expect(target.innerHTML).not.toContain('hk_secret');
+  });
+
+  it('shows a secret only to be copied by hand', async () => {
+    vi.spyOn(navigator.clipboard, 'writeText').mockRejectedValue(new DOMException('no', 'NotAllowedError'));
+    show(CopyField, { value: 'hk_secret', shown: 'hk_••••', what: 'stream key' }).querySelector('button')?.click();
+    await vi.waitFor(() => expect(getSelection()?.toString()).toBe('hk_secret'));
+  });
+
   it('leaves the text selected when the browser refuses the clipboard', async () => {
     vi.spyOn(navigator.clipboard, 'writeText').mockRejectedValue(new DOMException('no', 'NotAllowedError'));
     show(CopyField, { value: 'abc', what: 'key' }).querySelector('button')?.click();

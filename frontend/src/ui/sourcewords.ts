@@ -47,7 +47,7 @@ export function pushGoing(p: Push, now: number): Going {
 }
 
 function going(word: string, o: { since?: number; retryAt?: number }, now: number): string {
-  const lasted = o.since ? ` for ${age(now - o.since)}` : '';
+  const lasted = o.since && word !== 'Off' ? ` for ${age(now - o.since)}` : '';
   const wait = o.retryAt ? Math.ceil((o.retryAt - now) / 1000) : 0;
   return `${word}${lasted}.${wait > 0 ? ` Next try in ${age(wait * 1000)}.` : ''}`;
 }
@@ -62,6 +62,7 @@ const diagnosisTitles: Record<string, string> = {
 };
 
 export function diagnosisTitle(code: string, kind: string): string {
+  if (code === 'codec') return kind === 'audio' ? 'Browsers do not know this sound' : 'Browsers do not know this picture';
   return diagnosisTitles[code] ?? (kind === 'audio' ? 'The sound needs a hand' : 'The picture needs a hand');
 }
 
@@ -103,7 +104,7 @@ export function trackLine(t: TrackInfo): string {
 export function arrivalStatus(s: StreamInfo | null): string {
   if (!s) return '';
   if (s.state === 'away') return `${s.name} dropped. Waiting for the encoder.`;
-  if (s.state !== 'live') return `${s.name} has ended.`;
+  if (s.state !== 'live') return s.state === 'ended' ? `${s.name} has ended.` : '';
   const hand = s.diagnoses?.length ? ` ${diagnosisTitle(s.diagnoses[0]?.code ?? '', s.diagnoses[0]?.kind ?? '')}.` : '';
   return `${s.name} arrives${s.proto ? ` by ${sourceName(s.proto)}` : ''}.${hand}`;
 }
