@@ -30,6 +30,7 @@ func (h *handler) OnConnClose(x *gortsplib.ServerHandlerOnConnCloseCtx) {
 	if c.watching != nil {
 		c.watching.end(x.Error)
 	}
+	h.cfg.Log.Debug("rtsp connection ended", "peer", c.peer, "reason", x.Error)
 	// Clients come and go; what they did wrong was logged with the answer, but
 	// for what the library refuses by itself.
 	if c.failures == 0 && x.Error != nil && !ordinary(x.Error) {
@@ -49,7 +50,7 @@ func ordinary(err error) bool {
 func (h *handler) OnRequest(conn *gortsplib.ServerConn, req *base.Request) {
 	c := clientOf(conn)
 	if req.Method == base.Announce {
-		req.Body = tolerable(req.Body, true)
+		req.Body = tolerable(req.Body)
 	}
 	if c.allow(time.Now()) {
 		return

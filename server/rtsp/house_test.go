@@ -130,7 +130,7 @@ type house struct {
 func newHouse(t *testing.T, open bool) *house {
 	t.Helper()
 	h := &house{t: t, log: &lines{}}
-	log := slog.New(slog.NewTextHandler(h.log, nil))
+	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.hub = hub.New(hub.Config{Grace: time.Second, Log: log})
 	var err error
 	h.auth, err = auth.New(t.Context(), auth.Config{
@@ -190,6 +190,13 @@ func (h *house) live(stream string, tracks int) hub.Info {
 		return i.State == hub.Live && len(i.Tracks) == tracks
 	}, patience, 5*time.Millisecond, "the stream %s does not come", stream)
 	return h.hub.Info(stream)
+}
+
+// end stops a publisher and waits until its stream has ended.
+func (h *house) end(p *tool, stream string) {
+	h.t.Helper()
+	require.NoError(h.t, p.cmd.Process.Signal(interrupt))
+	require.Eventually(h.t, func() bool { return h.hub.Info(stream).State == hub.Offline }, patience, time.Millisecond)
 }
 
 // counter counts what a sink gets.

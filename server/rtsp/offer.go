@@ -74,6 +74,8 @@ func nameOf(f format.Format) string {
 	switch f := f.(type) {
 	case *format.MJPEG:
 		return "MJPEG"
+	case *format.MPEG1Audio:
+		return "MP3"
 	case *format.MPEG4AudioLATM:
 		return "AAC in LATM"
 	case *format.G711:

@@ -16,17 +16,15 @@ const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 // tolerable returns a description that the library takes, of one of which it
 // may not take all: it refuses the whole for one codec with odd parameters. Such
-// a codec is renamed, so that it is left out and can be named. With
-// singles, H264 in packetization mode 0 is passed off as mode 1, of which it is
-// a part; many encoders just do not say what they send.
-func tolerable(body []byte, singles bool) []byte {
+// a codec is renamed, so that it is left out and can be named. H264 in
+// packetization mode 0, which it refuses too, is passed off as mode 1, of which
+// it is a part; many encoders and cameras just do not say what they send.
+func tolerable(body []byte) []byte {
 	head, sections := cutSDP(body)
 	changed := false
 	for i, section := range sections {
-		if singles {
-			if s := withMode(section); s != section {
-				sections[i], section, changed = s, s, true
-			}
+		if s := withMode(section); s != section {
+			sections[i], section, changed = s, s, true
 		}
 		if takes(section) {
 			continue
@@ -74,7 +72,8 @@ func takes(section string) bool {
 	return d.Unmarshal2(s) == nil
 }
 
-// renamed marks the codecs of a section and drops their parameters.
+// renamed marks the codecs of a section and drops their parameters. Those
+// without a name get one.
 func renamed(section string) string {
 	var out strings.Builder
 	for line := range strings.Lines(section) {
@@ -87,6 +86,12 @@ func renamed(section string) string {
 			}
 		}
 		out.WriteString(line)
+	}
+	first, _, _ := strings.Cut(section, "\n")
+	for _, payloadType := range strings.Fields(first)[min(3, len(strings.Fields(first))):] {
+		if !strings.Contains(section, "a=rtpmap:"+payloadType+" ") {
+			out.WriteString("a=rtpmap:" + payloadType + " " + unusable + "type" + payloadType + "/90000\r\n")
+		}
 	}
 	return out.String()
 }

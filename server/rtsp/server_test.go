@@ -49,10 +49,10 @@ func TestPublishAndPlay(t *testing.T) {
 func TestUnknownCodec(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, true)
-	publish(t, h.url+"/harbour", "tcp", picture, sound, h264, []string{"-c:a", "ac3"})
+	publish(t, h.url+"/harbour", "tcp", picture, sound, h264, []string{"-c:a", "libmp3lame"})
 	h.live("harbour", 1)
-	assert.Equal(t, 1, h.log.count("codecs=[AC3]"))
-	p := publish(t, h.url+"/quay", "tcp", sound, []string{"-c:a", "ac3"})
+	assert.Equal(t, 1, h.log.count("codecs=[MP3]"))
+	p := publish(t, h.url+"/quay", "tcp", sound, []string{"-c:a", "libmp3lame"})
 	require.Error(t, p.wait(t))
 	assert.Contains(t, p.out.text.String(), "415")
 	assert.Equal(t, 1, h.log.count("no track can be carried"))
