@@ -95,7 +95,7 @@ type house struct {
 	stop func()
 }
 
-func newHouse(t *testing.T, open bool, passphrase string) *house {
+func newHouse(t *testing.T, open bool, passphrase string, change ...func(*Server)) *house {
 	t.Helper()
 	h := &house{t: t, log: &logBook{}, hub: hub.New(hub.Config{Grace: time.Second})}
 	var err error
@@ -107,6 +107,9 @@ func newHouse(t *testing.T, open bool, passphrase string) *house {
 		Listen: "127.0.0.1:0", Passphrase: passphrase, Hub: h.hub, Checker: h.auth, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	require.NoError(t, err)
+	for _, c := range change {
+		c(h.srv)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = h.hub.Run(ctx) })
@@ -227,4 +230,13 @@ func start(t *testing.T, path string, args ...string) (out *logBook, wait func()
 			return nil
 		}
 	}
+}
+
+// freeAddress is a UDP address that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	return c.LocalAddr().String()
 }

@@ -66,6 +66,7 @@ type Server struct {
 	refused  *metric.Counter
 	received *metric.Counter
 	sent     *metric.Counter
+	silence  time.Duration // after which a publisher is closed
 
 	// owned by Run
 	saidLimit time.Time
@@ -85,7 +86,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, sessions: newSessions(), requests: limit.NewSources(requestsPerSecond, requestsInAll)}
+	s := &Server{cfg: cfg, log: cfg.Log, sessions: newSessions(), requests: limit.NewSources(requestsPerSecond, requestsInAll), silence: silence}
 	s.overseer = newOverseer(s.sessions.goodbye)
 	addr, err := net.ResolveUDPAddr("udp", cfg.Listen)
 	if err != nil {

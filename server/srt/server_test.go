@@ -2,10 +2,12 @@ package srt
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,21 +21,26 @@ import (
 
 const passphrase = "correct horse battery"
 
-// film is a transport stream of n pictures of H264 and Opus, at 30 a second.
-func film(from, n int) [][]byte {
-	m := ts.NewMuxer([]ts.Kind{ts.H264, ts.Opus}, 2)
-	var list [][]byte
-	for i := from; i < from+n; i++ {
-		at := int64(90_000 + 3000*i)
-		units := [][]byte{{0x41, byte(i), 1, 2, 3, 4}}
-		if i%10 == 0 {
-			units = [][]byte{sps(), {0x68, 0xee, 0x3c, 0x80}, append([]byte{0x65, byte(i)}, bytes.Repeat([]byte{1}, 3000)...)}
-		}
-		b := m.Append(nil, 0, ts.Unit{PTS: at, DTS: at, Data: writePicture(ts.H264, units)}, i%10 == 0)
-		sound, _ := writeOpus([][]byte{{0xfc, byte(i), 1}})
-		list = append(list, m.Append(b, 1, ts.Unit{PTS: at, DTS: at, Data: sound}, true))
+// reel makes a transport stream of H264 and Opus, 30 pictures a second.
+type reel struct {
+	mux *ts.Muxer
+	at  int
+}
+
+func newReel() *reel { return &reel{mux: ts.NewMuxer([]ts.Kind{ts.H264, ts.Opus}, 2)} }
+
+// next is one picture and its sound.
+func (r *reel) next() []byte {
+	i := r.at
+	r.at++
+	at := int64(90_000 + 3000*i)
+	units := [][]byte{{0x41, byte(i), 1, 2, 3, 4}}
+	if i%10 == 0 {
+		units = [][]byte{sps(), {0x68, 0xee, 0x3c, 0x80}, append([]byte{0x65, byte(i)}, bytes.Repeat([]byte{1}, 3000)...)}
 	}
-	return list
+	b := r.mux.Append(nil, 0, ts.Unit{PTS: at, DTS: at, Data: writePicture(ts.H264, units)}, i%10 == 0)
+	sound, _ := writeOpus([][]byte{{0xfc, byte(i), 1}})
+	return r.mux.Append(b, 1, ts.Unit{PTS: at, DTS: at, Data: sound}, true)
 }
 
 // sps is of 640x360 without B-frames.
@@ -41,14 +48,12 @@ func sps() []byte {
 	return []byte{0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x61, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00, 0x03, 0x00, 0x3c, 0x0f, 0x16, 0x2e, 0x48}
 }
 
-// send writes a film as fast as it goes.
-func send(t *testing.T, x *caller, film [][]byte) {
+// send writes n pictures as fast as it goes.
+func send(t *testing.T, x *caller, r *reel, n int) {
 	t.Helper()
-	for _, b := range film {
-		for len(b) > 0 {
-			n := min(payload, len(b))
-			require.NoError(t, x.write(b[:n]))
-			b = b[n:]
+	for range n {
+		for b := range slices.Chunk(r.next(), payload) {
+			require.NoError(t, x.write(b))
 		}
 	}
 }
@@ -57,7 +62,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, false, "")
 	x, hangUp := h.caller("publish:harbour:"+h.key("harbour"), "")
-	send(t, x, film(0, 60))
+	send(t, x, newReel(), 60)
 	info := h.live("harbour", 2)
 	require.Equal(t, "srt", info.Proto)
 	hangUp()
@@ -127,16 +132,16 @@ func TestBusyAndTakeover(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, gosrt.REJX_CONFLICT, gosrt.RejectionReason(refused.code))
 	second, _ := h.caller("publish:harbour:"+key, "")
-	send(t, second, film(0, 20))
+	send(t, second, newReel(), 20)
 	h.live("harbour", 2)
 	h.logged("publication ended", hub.ErrReplaced.Error())
 }
 
 func TestSilentPublisherIsClosed(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, true, "")
+	h := newHouse(t, true, "", func(s *Server) { s.silence = time.Second })
 	x, _ := h.caller("publish:harbour", "") // it says keepalive, but sends nothing
-	send(t, x, film(0, 2))
+	send(t, x, newReel(), 2)
 	h.logged("publication ended", errSilent.Error())
 }
 
@@ -159,7 +164,7 @@ func TestMalformedHandshakes(t *testing.T) {
 		}
 	}
 	x, _ := h.caller("publish:harbour", "")
-	send(t, x, film(0, 20))
+	send(t, x, newReel(), 20)
 	h.live("harbour", 2)
 }
 
@@ -178,11 +183,26 @@ func TestHandshakeBounds(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, gosrt.REJX_UNACCEPTABLE, gosrt.RejectionReason(refused.code))
 
-	small := &caller{}
-	small.socket, err = net.Dial("udp", h.srv.Addr())
-	require.NoError(t, err)
-	defer func() { _ = small.socket.Close() }()
+	for _, mtu := range []uint32{0, 43, 44, 76, 575, 1501} {
+		_, err = connect(t.Context(), call{address: h.srv.Addr(), streamID: "publish:a", dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return tiny{c, mtu}, err
+		}})
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, gosrt.REJ_ROGUE, gosrt.RejectionReason(refused.code))
+	}
 	h.logged("srt: refused", errLatency.Error())
+}
+
+// tiny lies about the size of its packets.
+type tiny struct {
+	net.Conn
+	mtu uint32
+}
+
+func (c tiny) Write(b []byte) (int, error) {
+	binary.BigEndian.PutUint32(b[16+12:], c.mtu)
+	return c.Conn.Write(b)
 }
 
 func TestLimits(t *testing.T) {

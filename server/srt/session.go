@@ -98,7 +98,7 @@ func (s *session) watch(now time.Time) {
 	}
 	err := s.state.look(c)
 	s.mu.Unlock()
-	if err == nil && s.publishes.Load() && now.UnixNano()-s.heard.Load() > int64(silence) {
+	if err == nil && s.publishes.Load() && now.UnixNano()-s.heard.Load() > int64(s.server.silence) {
 		err = errSilent
 	}
 	if err != nil {
