@@ -305,5 +305,9 @@ func (t *Track) store(p media.Packet) *media.Packet {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.Seq = t.ring.Head()
-	return t.ring.Put(p)
+	stored := t.ring.Put(p)
+	if p.Keyframe {
+		t.trim(p.Arrival)
+	}
+	return stored
 }

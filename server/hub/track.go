@@ -15,6 +15,10 @@ const (
 	audioSlots = 256
 )
 
+// history is how long video is kept that lies before the newest keyframe: as
+// long as a viewer may ask for a lost packet.
+const history = 1500 * time.Millisecond
+
 // Track is one audio or video of a stream. It outlives publications: its
 // sequence numbers and timestamps go on from one to the next.
 type Track struct {
@@ -150,6 +154,7 @@ func (in *Input) WritePacket(p Incoming) {
 	t.clock.packet(ts, arrival)
 	if keyframe {
 		t.keyframe.came(p.Arrival)
+		t.trim(arrival)
 	}
 	changed := t.probe.Packet(ts, arrival, p.Payload, keyframe)
 	t.mu.Unlock()
@@ -158,6 +163,13 @@ func (in *Input) WritePacket(p Incoming) {
 	}
 	for _, a := range *t.sinks.Load() {
 		a.sink.WritePacket(stored)
+	}
+}
+
+// trim lets go of video that nobody needs; mu is held.
+func (t *Track) trim(now int64) {
+	if t.kind == media.Video {
+		t.ring.Trim(now - int64(history))
 	}
 }
 

@@ -40,6 +40,7 @@ type Ring struct {
 
 	// atomic
 	head     atomic.Uint64
+	tail     atomic.Uint64 // nothing before it is held, after Trim
 	keyframe atomic.Uint64 // 1 + first sequence number of the newest keyframe
 }
 
@@ -60,9 +61,29 @@ func (r *Ring) Head() uint64 { return r.head.Load() }
 // Tail returns the lowest sequence number that may still be held.
 func (r *Ring) Tail() uint64 {
 	if head, n := r.head.Load(), uint64(len(r.slots)); head > n {
-		return head - n
+		return max(head-n, r.tail.Load())
 	}
-	return 0
+	return r.tail.Load()
+}
+
+// Trim lets go of what came before cutoff, ns as in Packet.Arrival, and before
+// the newest keyframe: nobody begins there, and nobody asks for it again. Only
+// the goroutine that calls Put may call it.
+func (r *Ring) Trim(cutoff int64) {
+	k, ok := r.Keyframe()
+	if !ok {
+		return
+	}
+	seq := r.Tail()
+	for ; seq < k; seq++ {
+		if p := r.Get(seq); p != nil {
+			if p.Arrival >= cutoff {
+				break
+			}
+			r.slots[seq&r.mask].Store(nil)
+		}
+	}
+	r.tail.Store(seq)
 }
 
 // Get returns the packet of a sequence number, nil when it never came or is

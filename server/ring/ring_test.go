@@ -113,3 +113,26 @@ func BenchmarkPut(b *testing.B) {
 		seq++
 	}
 }
+
+func TestTrim(t *testing.T) {
+	t.Parallel()
+	r := New(16, 100)
+	put := func(seq uint64, keyframe bool) {
+		r.Put(media.Packet{Seq: seq, Timestamp: uint32(seq), Arrival: int64(seq), Payload: []byte{1}, Keyframe: keyframe})
+	}
+	r.Trim(1000)
+	for seq := range uint64(8) {
+		put(100+seq, seq == 0 || seq == 5)
+	}
+	r.Trim(103)
+	require.EqualValues(t, 103, r.Tail(), "what is younger stays")
+	require.Nil(t, r.Get(102))
+	require.NotNil(t, r.Get(103))
+	r.Trim(1000)
+	require.EqualValues(t, 105, r.Tail(), "the newest keyframe stays")
+	require.NotNil(t, r.Get(105))
+	for seq := range uint64(16) {
+		put(108+seq, false)
+	}
+	require.EqualValues(t, 108, r.Tail())
+}
