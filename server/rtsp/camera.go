@@ -38,6 +38,7 @@ type camera struct {
 	log    *slog.Logger
 	client *gortsplib.Client
 	url    *base.URL
+	noun   string // what it is for a person
 
 	// owned by the goroutine of the library's client
 	asked     base.Method // the last request
@@ -51,7 +52,7 @@ func newCamera(s Source, log *slog.Logger) (*camera, error) {
 	if s.URL == nil || s.URL.Hostname() == "" || (s.URL.Scheme != "rtsp" && s.URL.Scheme != "rtsps") {
 		return nil, fmt.Errorf("%w: the address must begin with rtsp:// or rtsps:// and name a host", ErrUnreachable)
 	}
-	c := &camera{source: s, log: log, url: (*base.URL)(s.URL).Clone()}
+	c := &camera{source: s, log: log, url: (*base.URL)(s.URL).Clone(), noun: "camera"}
 	if s.Dial == nil {
 		c.source.Dial = (&net.Dialer{}).DialContext
 	}

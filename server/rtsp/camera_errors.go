@@ -48,7 +48,7 @@ func noVideo(codecs []string) error {
 // explain says what an error of the library means.
 func (c *camera) explain(err error) error {
 	if c.refused != nil {
-		return &cameraError{ErrUnreachable, fmt.Sprintf("The camera at %s answers, but %s.", c.address(), c.refused), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("The %s at %s answers, but %s.", c.noun, c.address(), c.refused), err}
 	}
 	var status liberrors.ErrClientBadStatusCode
 	if errors.As(err, &status) {
@@ -60,7 +60,7 @@ func (c *camera) explain(err error) error {
 	at := c.address()
 	switch {
 	case errors.As(err, new(liberrors.ErrClientAuthSetup)):
-		return &cameraError{ErrPassword, fmt.Sprintf("The camera at %s wants a password in a way that this server does not know. Allow Digest or Basic in its settings.", at), err}
+		return &cameraError{ErrPassword, fmt.Sprintf("The %s at %s wants a password in a way that this server does not know. Allow Digest or Basic in its settings.", c.noun, at), err}
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return &cameraError{ErrUnreachable, fmt.Sprintf("Nobody vouches for the certificate of %s. Give the camera one, or use its IP address in this network.", at), err}
 	case errors.As(err, &resolve):
@@ -73,7 +73,7 @@ func (c *camera) explain(err error) error {
 	case errors.As(err, new(liberrors.ErrClientUDPTimeout)), errors.As(err, new(liberrors.ErrClientTCPTimeout)):
 		return c.frozen(err)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
-		return &cameraError{ErrUnreachable, fmt.Sprintf("The camera at %s ended the connection. It may be restarting, or serve too many already.", at), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("The %s at %s ended the connection. It may be restarting, or serve too many already.", c.noun, at), err}
 	case errors.As(err, &network):
 		return &cameraError{ErrUnreachable, fmt.Sprintf("%s cannot be reached: %s.", at, plain(network.Err.Error())), err}
 	}
@@ -86,22 +86,22 @@ func (c *camera) explainStatus(status liberrors.ErrClientBadStatusCode) error {
 	switch status.Code {
 	case base.StatusUnauthorized, base.StatusForbidden:
 		if c.url.User == nil {
-			return &cameraError{ErrPassword, fmt.Sprintf("The camera at %s wants a user and a password, and the address has none.", at), status}
+			return &cameraError{ErrPassword, fmt.Sprintf("The %s at %s wants a user and a password, and the address has none.", c.noun, at), status}
 		}
-		return &cameraError{ErrPassword, fmt.Sprintf("The camera at %s refuses the user or the password. Check both; many cameras have users for RTSP of their own.", at), status}
+		return &cameraError{ErrPassword, fmt.Sprintf("The %s at %s refuses the user or the password. Check both; many cameras have users for RTSP of their own.", c.noun, at), status}
 	case base.StatusNotFound, base.StatusGone, base.StatusBadRequest:
-		return &cameraError{ErrNoVideo, fmt.Sprintf("The camera at %s answers, but has no stream at this path (%d). Look up the path for its make.", at, status.Code), status}
+		return &cameraError{ErrNoVideo, fmt.Sprintf("The %s at %s answers, but has no stream at this path (%d). Look up the path for its make.", c.noun, at, status.Code), status}
 	case base.StatusNotEnoughBandwidth, base.StatusServiceUnavailable:
-		return &cameraError{ErrUnreachable, fmt.Sprintf("The camera at %s is busy (%d): it may serve too many already.", at, status.Code), status}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("The %s at %s is busy (%d): it may serve too many already.", c.noun, at, status.Code), status}
 	case base.StatusUnsupportedTransport:
-		return &cameraError{ErrUnreachable, fmt.Sprintf("The camera at %s does not send this way (461). Choose the other transport, TCP or UDP.", at), status}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("The %s at %s does not send this way (461). Choose the other transport, TCP or UDP.", c.noun, at), status}
 	}
-	return &cameraError{ErrUnreachable, fmt.Sprintf("The camera at %s answers with the error %d %s.", at, status.Code, plain(status.Message)), status}
+	return &cameraError{ErrUnreachable, fmt.Sprintf("The %s at %s answers with the error %d %s.", c.noun, at, status.Code, plain(status.Message)), status}
 }
 
 // frozen says that no media comes.
 func (c *camera) frozen(cause error) error {
-	text := fmt.Sprintf("The camera at %s is connected and has sent nothing for %d s.", c.address(), int(frozenTime.Seconds()))
+	text := fmt.Sprintf("The %s at %s is connected and has sent nothing for %d s.", c.noun, c.address(), int(frozenTime.Seconds()))
 	if c.source.Transport == "udp" {
 		text += " If it never did, UDP may not get through: choose TCP."
 	}
