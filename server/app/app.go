@@ -45,6 +45,8 @@ type App struct {
 	egress *egress.Engine
 	rtc    *rtc.Server
 	web    *web.Server
+	doors  encoders
+	others others
 
 	// atomic
 	ready atomic.Bool
@@ -67,15 +69,24 @@ func (a *App) build(ctx context.Context) (err error) {
 	if a.store, err = store.Open(ctx, set.Data); err != nil {
 		return err
 	}
-	if a.auth, err = auth.New(ctx, auth.Config{Storage: a.store, Open: set.Open}); err != nil {
+	if a.auth, err = auth.New(ctx, auth.Config{Storage: a.store, Open: set.Open, Log: log}); err != nil {
 		return err
 	}
 	a.port, err = port.Listen(port.Config{Listen: set.Listen, PublicHosts: set.PublicHosts, Log: log, Metrics: metrics})
 	if err != nil {
 		return fmt.Errorf("opening the port: %w (choose another with --listen)", err)
 	}
-	a.hub = hub.New(hub.Config{PosterPath: web.PosterPath, Log: log})
+	if a.others.transcoder, err = a.newTranscoder(metrics); err != nil {
+		return err
+	}
+	a.hub = hub.New(hub.Config{PosterPath: web.PosterPath, Finder: finder{a}, Converter: a.others.transcoder, Log: log})
 	if err = a.buildMedia(metrics); err != nil {
+		return err
+	}
+	if err = a.openDoors(metrics); err != nil {
+		return err
+	}
+	if err = a.buildOthers(ctx, metrics); err != nil {
 		return err
 	}
 	a.web, err = web.New(web.Config{
@@ -85,6 +96,8 @@ func (a *App) build(ctx context.Context) (err error) {
 		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
 		WHIP:     a.rtc.WHIP(),
 		WHEP:     a.rtc.WHEP(),
+		Encoders: a.describe(),
+		Remote:   a.remote(),
 		Ready:    a.ready.Load,
 		Version:  Version,
 		Metrics:  metrics,

@@ -39,14 +39,16 @@ type part struct {
 // parts lists what runs, in the order in which it is stopped: first what lets
 // people in, then what they use.
 func (a *App) parts() []part {
-	return []part{
+	parts := []part{{"pull", a.others.pull}}
+	parts = append(parts, a.doors.parts()...)
+	return append(parts, []part{
 		{"rtc", a.rtc}, // before the door through which it says goodbye
 		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.port.HTTP()) })},
 		{"hub", a.hub},
 		{"egress", a.egress},
 		{"turn", a.turn},
 		{"port", a.port},
-	}
+	}...)
 }
 
 // Run serves until ctx ends or a part fails, then stops the parts in order.
@@ -84,14 +86,20 @@ func (a *App) welcome(ctx context.Context) error {
 
 // announce says that all listeners are open.
 func (a *App) announce() error {
-	a.cfg.Log.Info("ready", "url", a.URL(), "version", Version)
+	rtmp, rtmps, rtsp, rtsps, srt := a.doors.addresses()
+	a.cfg.Log.Info("ready", "url", a.URL(), "rtmp", rtmp, "rtsp", rtsp, "srt", srt, "version", Version)
 	if !a.cfg.Settings.ReadyJSON {
 		return nil
 	}
 	line, err := json.Marshal(struct {
-		HTTP string `json:"http"`
-		PID  int    `json:"pid"`
-	}{a.URL(), os.Getpid()})
+		HTTP  string `json:"http"`
+		RTMP  string `json:"rtmp,omitempty"`
+		RTMPS string `json:"rtmps,omitempty"`
+		RTSP  string `json:"rtsp,omitempty"`
+		RTSPS string `json:"rtsps,omitempty"`
+		SRT   string `json:"srt,omitempty"`
+		PID   int    `json:"pid"`
+	}{a.URL(), rtmp, rtmps, rtsp, rtsps, srt, os.Getpid()})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,10 @@ func streamInfo(info hub.Info) web.StreamInfo {
 	for i, t := range info.Tracks {
 		tracks[i] = web.TrackInfo(t)
 	}
+	var diagnoses []web.Diagnosis
+	for _, d := range info.Diagnoses {
+		diagnoses = append(diagnoses, web.Diagnosis(d))
+	}
 	return web.StreamInfo{
 		Name:      info.Name,
 		Title:     info.Title,
@@ -45,5 +49,6 @@ func streamInfo(info hub.Info) web.StreamInfo {
 		Proto:     info.Proto,
 		Poster:    info.Poster,
 		Tracks:    tracks,
+		Diagnoses: diagnoses,
 	}
 }
