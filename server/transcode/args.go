@@ -8,12 +8,13 @@ import (
 
 // The arguments of a child hold nothing of a source's but numbers.
 
-// inputArgs read Matroska from the standard input as it comes. low_delay and
-// one thread: further threads of a decoder hold a frame each.
+// inputArgs read Matroska from the standard input as it comes. Each further
+// thread of a decoder holds a frame. (-fflags nobuffer is no help: it loses the
+// packet with which ffmpeg finds out what it reads, of video the keyframe.)
 func inputArgs(threads int) []string {
 	return []string{
 		"-nostdin", "-hide_banner", "-loglevel", "error", "-copyts",
-		"-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0", "-threads", strconv.Itoa(threads),
+		"-probesize", "32", "-analyzeduration", "0", "-threads", strconv.Itoa(threads),
 		"-f", "matroska", "-i", "pipe:0",
 	}
 }
@@ -71,10 +72,9 @@ func videoArgs(codec string, t media.Traits, sync string) []string {
 		filter = "yadif=mode=send_frame:deint=interlaced," + filter
 	}
 	rate := strconv.Itoa(bitrate(codec, t))
-	gop := strconv.Itoa(max(1, int(fps(t)+0.5))) // one second
 	return append(inputArgs(threads), "-map", "0:v:0", "-vf", filter, sync, "passthrough", "-enc_time_base", "1/90000",
 		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0",
-		"-g", gop, "-sc_threshold", "0", "-force_key_frames", "source",
+		"-g", "600", "-sc_threshold", "0", "-force_key_frames", "expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+1))",
 		"-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-threads", "0",
 		"-flush_packets", "1", "-flvflags", "no_metadata+no_sequence_end+no_duration_filesize", "-f", "flv", "pipe:1")
 }
