@@ -62,14 +62,14 @@ func (c *camera) explain(err error) error {
 	case errors.As(err, new(liberrors.ErrClientAuthSetup)):
 		return &cameraError{ErrPassword, fmt.Sprintf("The %s at %s wants a password in a way that this server does not know. Allow Digest or Basic in its settings.", c.noun, at), err}
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return &cameraError{ErrUnreachable, fmt.Sprintf("Nobody vouches for the certificate of %s. Give the camera one, or use its IP address in this network.", at), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("Nobody vouches for the certificate of %s. Give the %s one, or use its IP address in this network.", at, c.noun), err}
 	case errors.As(err, &resolve):
-		return &cameraError{ErrUnreachable, fmt.Sprintf("There is no host named %s. Check the address of the camera.", c.url.Hostname()), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("There is no host named %s. Check the address of the %s.", c.url.Hostname(), c.noun), err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &cameraError{ErrUnreachable, fmt.Sprintf("Nothing answers at %s: the host is there, and no RTSP on this port. Check the port, often 554, and that RTSP is on in the camera's settings.", at), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("Nothing answers at %s: the host is there, and no RTSP on this port. Check the port, often 554, and that RTSP is on in the settings of the %s.", at, c.noun), err}
 	case errors.As(err, new(liberrors.ErrClientRequestTimedOut)), errors.Is(err, context.DeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return &cameraError{ErrUnreachable, fmt.Sprintf("Nothing answers at %s. Check that the camera is on, in this network, and that the address is right.", at), err}
+		return &cameraError{ErrUnreachable, fmt.Sprintf("Nothing answers at %s. Check that the %s is on, that its network can be reached, and that the address is right.", at, c.noun), err}
 	case errors.As(err, new(liberrors.ErrClientUDPTimeout)), errors.As(err, new(liberrors.ErrClientTCPTimeout)):
 		return c.frozen(err)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
@@ -77,7 +77,7 @@ func (c *camera) explain(err error) error {
 	case errors.As(err, &network):
 		return &cameraError{ErrUnreachable, fmt.Sprintf("%s cannot be reached: %s.", at, plain(network.Err.Error())), err}
 	}
-	return &cameraError{ErrUnreachable, fmt.Sprintf("What answers at %s is no camera that this server understands: %s.", at, plain(err.Error())), err}
+	return &cameraError{ErrUnreachable, fmt.Sprintf("What answers at %s is no %s that this server understands: %s.", at, c.noun, plain(err.Error())), err}
 }
 
 // explainStatus says what a refusal of the camera means.

@@ -185,5 +185,3 @@ func freePort(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
-
-func camerasMain() bool { return false }
