@@ -1,0 +1,173 @@
+package feed_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/feed"
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+)
+
+type source struct{}
+
+func (source) RequestKeyframe(*hub.Track, int) {}
+func (source) Close(error)                     {}
+
+var (
+	h264 = media.Codec{Name: media.H264, ClockRate: 90_000}
+	aac  = media.Codec{Name: media.AAC, ClockRate: 48_000, Channels: 2}
+	vp8  = media.Codec{Name: media.VP8, ClockRate: 90_000}
+)
+
+// studio is a stream with video and audio on one clock.
+type studio struct {
+	t            *testing.T
+	hub          *hub.Hub
+	video, audio *hub.Input
+	publication  *hub.Publication
+	begin        time.Time
+}
+
+func newStudio(t *testing.T) *studio {
+	t.Helper()
+	s := &studio{t: t, hub: hub.New(hub.Config{}), begin: time.Now()}
+	s.publish(h264)
+	return s
+}
+
+func (s *studio) publish(video media.Codec) {
+	s.t.Helper()
+	var err error
+	s.publication, err = s.hub.Publish(auth.System(auth.Publish, "s"), source{}, hub.Options{})
+	require.NoError(s.t, err)
+	s.video, err = s.publication.AddTrack(media.Video, video)
+	require.NoError(s.t, err)
+	s.audio, err = s.publication.AddTrack(media.Audio, aac)
+	require.NoError(s.t, err)
+}
+
+// write puts a frame on a track, shown at a time since the beginning.
+func (s *studio) write(in *hub.Input, at time.Duration, keyframe bool) {
+	s.t.Helper()
+	stamp := uint32(at.Nanoseconds() * int64(in.Track().Codec().ClockRate) / 1e9)
+	in.Anchor(stamp, s.begin.Add(at))
+	unit := []byte{0x41, 0x9a, 1}
+	if keyframe {
+		unit = []byte{0x65, 0x88, 1}
+	}
+	require.NoError(s.t, in.WriteFrame(media.Frame{Timestamp: stamp, Keyframe: keyframe, Units: [][]byte{unit}}, s.begin.Add(at)))
+}
+
+func (s *studio) open(c feed.Config) (*feed.Feed, error) {
+	s.t.Helper()
+	sub, err := s.hub.Watch(s.t.Context(), auth.System(auth.Watch, "s"))
+	require.NoError(s.t, err)
+	return feed.Open(s.t.Context(), sub, c)
+}
+
+func next(t *testing.T, f *feed.Feed) feed.Item {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	item, err := f.Next(ctx)
+	require.NoError(t, err)
+	return item
+}
+
+func TestBeginsAtTheLastKeyframeOnOneClock(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	s.write(s.video, 0, true)
+	s.write(s.video, time.Second, true)
+	s.write(s.video, 1040*time.Millisecond, false)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	s.write(s.audio, 1020*time.Millisecond, true)
+	s.write(s.video, 1080*time.Millisecond, false)
+	for _, want := range []struct {
+		kind media.Kind
+		at   time.Duration
+	}{{media.Video, 0}, {media.Video, 40}, {media.Audio, 20}, {media.Video, 80}} {
+		item := next(t, f)
+		require.Equal(t, want.kind, item.Track.Kind())
+		require.InDelta(t, (want.at * time.Millisecond).Seconds(), item.Time.Seconds(), 0.002)
+	}
+}
+
+func TestSlowReaderGoesOnAtAKeyframe(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	f, err := s.open(feed.Config{Frames: 2})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	for i := range 5 {
+		s.write(s.video, time.Duration(i)*40*time.Millisecond, i == 0)
+	}
+	next(t, f)
+	next(t, f)
+	s.write(s.video, 200*time.Millisecond, false)
+	s.write(s.video, 240*time.Millisecond, true)
+	require.True(t, next(t, f).Frame.Keyframe, "no frame that lacks the ones before it")
+	require.EqualValues(t, 1, f.Dropped())
+}
+
+func TestWhatCannotBeCarried(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	onlyVideo, err := s.open(feed.Config{Accept: func(c media.Codec, _ media.Traits) bool { return c.Name == media.H264 }})
+	require.NoError(t, err)
+	defer onlyVideo.Close(hub.ErrEnded)
+	require.Len(t, onlyVideo.Tracks(), 1)
+	require.Equal(t, []media.Codec{aac}, onlyVideo.Left())
+
+	_, err = s.open(feed.Config{Accept: func(media.Codec, media.Traits) bool { return false }})
+	var unsupported *feed.UnsupportedError
+	require.ErrorAs(t, err, &unsupported)
+	require.Equal(t, []string{"H264", "AAC"}, unsupported.Codecs)
+	require.ErrorContains(t, err, "H264 and AAC")
+}
+
+func TestPublisherReturns(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	s.write(s.video, 0, true)
+	before := next(t, f).Time
+	s.publication.Close(errors.New("lost"))
+	s.publish(h264)
+	s.write(s.video, 3*time.Second, true)
+	require.Greater(t, next(t, f).Time, before, "the same feed goes on")
+
+	s.publication.Close(errors.New("lost"))
+	s.publish(vp8)
+	_, err = f.Next(t.Context())
+	require.ErrorIs(t, err, feed.ErrChanged)
+}
+
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = f.Next(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	s.write(s.video, 0, true)
+	s.publication.Close(hub.ErrEnded)
+	next(t, f)
+	_, err = f.Next(t.Context())
+	require.ErrorIs(t, err, hub.ErrEnded)
+	f.Close(hub.ErrEnded)
+	f.Close(hub.ErrEnded)
+	require.Empty(t, s.hub.List())
+}
