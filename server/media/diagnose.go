@@ -85,8 +85,8 @@ func Diagnose(k Kind, c Codec, t Traits) []Diagnosis {
 		add(codeInterlaced, "The pictures are interlaced, two half pictures in each. Browsers do not join them, so what moves has combs or does not play.", fixInterlaced)
 	}
 	if t.KeyframeInterval > longGOP {
-		add(codeLongGOP, fmt.Sprintf("A keyframe comes only every %.0f s. Viewers can begin only at one, so they wait long for the first picture and after each loss.",
-			t.KeyframeInterval.Seconds()), fixLongGOP)
+		// Without the number: it grows, and the diagnosis is the same.
+		add(codeLongGOP, "Keyframes are more than 4 s apart. Viewers can begin only at one, so they wait long for the first picture and after each loss.", fixLongGOP)
 	}
 	return list
 }

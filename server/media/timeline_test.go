@@ -106,10 +106,10 @@ func jitter(seed uint64) func(int, time.Duration) time.Duration {
 
 func TestTimelineDrift(t *testing.T) {
 	t.Parallel()
-	for name, clock := range map[string]func(time.Duration) time.Duration{"fast": ppm(200), "slow": ppm(-200), "right": ppm(0)} {
+	for name, clock := range map[string]func(time.Duration) time.Duration{"fast": ppm(200), "slow": ppm(-200)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := simulation{length: 3 * time.Hour, clock: clock, delay: jitter(7)}
+			s := simulation{length: 2 * time.Hour, clock: clock, delay: jitter(7)}
 			list := place(s.samples())
 			require.Equal(t, list[0].pts, list[0].out)
 			low, high := spread(list, 30*time.Second, s.length)
@@ -165,7 +165,7 @@ func TestTimelineJumps(t *testing.T) {
 			return jumpAt(20*time.Second, 10*time.Second)(c) + jumpAt(40*time.Second, -30*time.Second)(c) - c
 		}},
 	} {
-		for seed := range uint64(8) {
+		for seed := range uint64(4) {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				s := simulation{length: 2 * time.Minute, clock: c.clock, delay: jitter(seed)}
