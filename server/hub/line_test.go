@@ -83,3 +83,41 @@ func TestClockAfterDays(t *testing.T) {
 	stamp, _ = c.stampAt(5e9 - 1e9/2)
 	require.Equal(t, uint32(1<<32+1000-45_000), stamp, "a moment before")
 }
+
+func TestSourceThatSetsItsClock(t *testing.T) {
+	t.Parallel()
+	const rate = 90_000
+	begin := time.Unix(1000, 0)
+	for name, jump := range map[string]int{"ahead": 10 * rate, "back": -10 * rate} {
+		var l line
+		seq, own := uint16(7), uint32(1_000_000)
+		at := func(i int) time.Time { return begin.Add(time.Duration(i) * 40 * time.Millisecond) }
+		_, before := l.place(Incoming{Seq: seq, Timestamp: own, Arrival: at(0)}, firstSeq, rate)
+		own += uint32(jump)
+		_, after := l.place(Incoming{Seq: seq + 1, Timestamp: own, Arrival: at(1)}, firstSeq, rate)
+		require.EqualValues(t, 3600, after-before, "%s: the time that passed", name)
+		_, next := l.place(Incoming{Seq: seq + 2, Timestamp: own + 3000, Arrival: at(2)}, firstSeq, rate)
+		require.EqualValues(t, 3000, next-after, "%s: then the source's steps", name)
+	}
+}
+
+func TestStepsThatAreNoJumps(t *testing.T) {
+	t.Parallel()
+	const rate = 90_000
+	begin := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		passed time.Duration
+		step   int
+	}{
+		"a B-frame":            {40 * time.Millisecond, -7200},
+		"a burst":              {0, rate},
+		"a connection stalled": {10 * time.Second, 3000},
+		"a source paused":      {10 * time.Second, 10 * rate},
+	} {
+		var l line
+		_, before := l.place(Incoming{Seq: 1, Timestamp: 5_000_000, Arrival: begin}, firstSeq, rate)
+		own := uint32(5_000_000 + c.step)
+		_, after := l.place(Incoming{Seq: 2, Timestamp: own, Arrival: begin.Add(c.passed)}, firstSeq, rate)
+		require.EqualValues(t, c.step, int32(after-before), name)
+	}
+}
