@@ -1,0 +1,222 @@
+package whipclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+)
+
+// Times of a publication.
+const (
+	firstTrack  = 5 * time.Second        // until the stream has to have one
+	settle      = 700 * time.Millisecond // in which a stream that has just begun names its other track
+	pollTracks  = 20 * time.Millisecond
+	connectTime = 10 * time.Second // until the media has to be connected
+	reportEvery = time.Second      // sender reports
+)
+
+// Why a publication failed or ended, beside the stream's own reasons.
+var (
+	errNoTracks = errors.New("the stream has no audio or video yet")
+	errChanged  = errors.New("the stream's tracks have changed; publishing again with the new ones")
+	errNoMedia  = errors.New("the other server answered, but no media connection came about; UDP between the two servers is blocked somewhere")
+	errLost     = errors.New("the connection to the other server was lost")
+)
+
+// Client publishes to other servers. The zero value may reach any address.
+type Client struct {
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error) // for HTTP; nil dials any address
+	Allow func(netip.Addr) error                                               // refuses addresses for media; nil refuses none
+}
+
+// Send publishes a stream at a WHIP endpoint, given as an http, https, whip or
+// whips URL, whose user part or parameter "token" is sent as bearer token and
+// not as part of the URL. It blocks until ctx ends, the stream ends or the
+// connection fails. open subscribes to the stream; sent is called as bytes
+// leave, first with 0 when media is connected. It returns nil when ctx ended,
+// the subscription's reason, or why it failed; no error holds a secret.
+func (c Client) Send(ctx context.Context, target *url.URL, open func() (*hub.Subscription, error), sent func(bytes int)) error {
+	e, err := newEndpoint(target, c.Dial)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	sub, err := open()
+	if err != nil {
+		return err
+	}
+	sending, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	reason := c.publish(sending, cancel, &publication{endpoint: e, sub: sub, sent: sent})
+	if cause := context.Cause(sending); cause != nil {
+		reason = cause
+	}
+	if ctx.Err() != nil {
+		sub.Close(ctx.Err())
+		return nil
+	}
+	sub.Close(reason)
+	return reason
+}
+
+// publication is one stream on its way to one endpoint.
+type publication struct {
+	// set at construction
+	endpoint *endpoint
+	sub      *hub.Subscription
+	sent     func(bytes int)
+
+	// owned by publish
+	tracks []*hub.Track
+	codecs []media.Codec
+}
+
+// publish runs a publication; cancel ends its context.
+func (c Client) publish(ctx context.Context, cancel context.CancelCauseFunc, p *publication) error {
+	if err := p.awaitTracks(ctx); err != nil {
+		return err
+	}
+	if err := p.choose(); err != nil {
+		return err
+	}
+	p.sub.Bind(func() { p.check(cancel) }, cancel)
+	defer p.sub.Bind(func() {}, func(error) {})
+	peer, err := c.newPeer(p.endpoint.local(), p.codecs)
+	if err != nil {
+		return err
+	}
+	defer peer.close()
+	if err := peer.connect(ctx, p.endpoint); err != nil {
+		return err
+	}
+	p.sent(0)
+	return p.send(ctx, peer)
+}
+
+// send sends the tracks until ctx ends or the connection fails, and ends the
+// session.
+func (p *publication) send(ctx context.Context, peer *peer) (reason error) {
+	lanes, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	for i, t := range p.tracks {
+		out := peer.outs[i]
+		if !out.bound() {
+			continue // refused
+		}
+		l := &lane{track: t, out: out, sent: p.sent, wake: make(chan struct{}, 1)}
+		parts.Go(func() { l.run(lanes) })
+		parts.Go(func() { out.listen(t) })
+		parts.Go(func() { out.report(lanes, t) })
+	}
+	select {
+	case <-ctx.Done():
+		reason = context.Cause(ctx)
+	case <-peer.failed:
+		reason = errLost
+	}
+	stop()
+	p.endpoint.hangUp(context.WithoutCancel(ctx)) // before the media ends, or it would look like a loss
+	peer.close()
+	parts.Wait()
+	return reason
+}
+
+// awaitTracks waits until the stream has its tracks. One that has just begun
+// may name them one after the other.
+func (p *publication) awaitTracks(ctx context.Context) error {
+	begin := time.Now()
+	tick := time.NewTicker(pollTracks)
+	defer tick.Stop()
+	for {
+		s, waited := p.sub.Stream(), time.Since(begin)
+		n, age := len(s.Tracks()), time.Since(time.UnixMilli(s.Info().Since))
+		switch {
+		case n > 1, n == 1 && age > settle:
+			return nil
+		case waited > firstTrack:
+			return errNoTracks
+		}
+		select {
+		case <-tick.C:
+		case <-p.sub.Done():
+			return p.sub.Reason()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// choose takes the tracks that WebRTC can carry, made of others where need be.
+func (p *publication) choose() error {
+	s := p.sub.Stream()
+	for _, kind := range []media.Kind{media.Video, media.Audio} {
+		t := s.Choose(kind, accept(kind))
+		if t == nil {
+			if own := s.Track(kind); own != nil && (kind == media.Video || len(s.Tracks()) == 1) {
+				return unplayable(own)
+			}
+			continue
+		}
+		p.tracks = append(p.tracks, t)
+		p.codecs = append(p.codecs, t.Codec())
+	}
+	if len(p.tracks) == 0 {
+		return errNoTracks
+	}
+	return nil
+}
+
+// unplayable says why a track cannot be published.
+func unplayable(t *hub.Track) error {
+	c := t.Codec()
+	for _, d := range media.Diagnose(t.Kind(), c, t.Traits()) {
+		return fmt.Errorf("the %s cannot be sent by WebRTC: %s %s", t.Kind(), d.Text, d.Fix)
+	}
+	return fmt.Errorf("the %s is %s, which WebRTC cannot carry, and nothing on this server makes another codec of it", t.Kind(), c.Name)
+}
+
+// check ends a publication whose tracks are not what it sends any more.
+func (p *publication) check(cancel context.CancelCauseFunc) {
+	for i, t := range p.tracks {
+		if t.Codec() != p.codecs[i] {
+			cancel(errChanged)
+			return
+		}
+	}
+	sends := map[media.Kind]bool{}
+	for _, t := range p.tracks {
+		sends[t.Kind()] = true
+	}
+	for _, t := range p.sub.Stream().Tracks() {
+		if !sends[t.Kind()] && accept(t.Kind())(t.Codec(), t.Traits()) {
+			cancel(errChanged)
+			return
+		}
+	}
+}
+
+// accept returns what of a kind can be published.
+func accept(k media.Kind) func(media.Codec, media.Traits) bool {
+	if k == media.Video {
+		return acceptVideo
+	}
+	return acceptAudio
+}
+
+func acceptVideo(c media.Codec, t media.Traits) bool {
+	switch c.Name {
+	case media.H264, media.H265, media.VP8, media.VP9, media.AV1:
+		return t.Plays(c)
+	}
+	return false
+}
+
+func acceptAudio(c media.Codec, _ media.Traits) bool { return c.Name == media.Opus }

@@ -1,0 +1,216 @@
+package whipclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Bounds of what an endpoint may do.
+const (
+	maxAnswer   = 256 << 10 // bytes of an answer
+	maxWords    = 300       // characters of an explanation that is shown
+	requestTime = 10 * time.Second
+	hangUpTime  = 3 * time.Second
+	maxRedirect = 3
+)
+
+const typeSDP = "application/sdp"
+
+var errAddress = errors.New("the address has to be an http, https, whip or whips URL")
+
+// endpoint is a WHIP endpoint and, once there is one, its session.
+type endpoint struct {
+	// set at construction
+	url    url.URL
+	token  string
+	client *http.Client
+
+	// owned by the caller of post
+	session *url.URL
+}
+
+func newEndpoint(target *url.URL, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*endpoint, error) {
+	e := &endpoint{url: *target}
+	switch target.Scheme {
+	case "http", "https":
+	case "whip":
+		e.url.Scheme = "http"
+	case "whips":
+		e.url.Scheme = "https"
+	default:
+		return nil, errAddress
+	}
+	if target.Hostname() == "" {
+		return nil, errAddress
+	}
+	q := target.Query()
+	e.token = q.Get("token")
+	if q.Has("token") {
+		q.Del("token")
+		e.url.RawQuery = q.Encode()
+	}
+	if u := target.User; u != nil {
+		e.token = u.Username()
+		if pass, ok := u.Password(); ok && pass != "" {
+			e.token = pass
+		}
+		e.url.User = nil
+	}
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	e.client = &http.Client{
+		Transport: &http.Transport{DialContext: dial, ForceAttemptHTTP2: true, TLSHandshakeTimeout: requestTime, MaxResponseHeaderBytes: 64 << 10},
+		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirect {
+				return errors.New("it redirects again and again")
+			}
+			return nil
+		},
+	}
+	return e, nil
+}
+
+// close lets go of idle connections.
+func (e *endpoint) close() { e.client.CloseIdleConnections() }
+
+// local tells whether the endpoint is on this machine, where media takes the
+// loopback interface.
+func (e *endpoint) local() bool {
+	if e.url.Hostname() == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(e.url.Hostname())
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// post opens a session with an offer and returns the answer.
+func (e *endpoint) post(ctx context.Context, offer string) (answer string, err error) {
+	res, body, err := e.do(ctx, http.MethodPost, &e.url, offer)
+	if err != nil {
+		return "", err
+	}
+	if location, err := res.Location(); err == nil {
+		e.session = location
+	}
+	if res.StatusCode != http.StatusCreated {
+		e.session = nil
+		return "", e.refused(res, body)
+	}
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != typeSDP {
+		return "", errors.New("the other server's answer is no SDP; the address is probably not that of a WHIP endpoint")
+	}
+	return string(body), nil
+}
+
+// hangUp ends the session.
+func (e *endpoint) hangUp(ctx context.Context) {
+	if e.session == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hangUpTime)
+	defer cancel()
+	_, _, _ = e.do(ctx, http.MethodDelete, e.session, "") // a server that is gone forgets the session by itself
+	e.session = nil
+}
+
+// do makes a request. Errors do not name the address, which may hold a key.
+func (e *endpoint) do(ctx context.Context, method string, to *url.URL, body string) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, to.String(), strings.NewReader(body))
+	if err != nil {
+		return nil, nil, errAddress
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", typeSDP)
+	}
+	if e.token != "" {
+		r.Header.Set("Authorization", "Bearer "+e.token)
+	}
+	res, err := e.client.Do(r)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
+		return nil, nil, fmt.Errorf("the other server cannot be reached: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the other server's answer: %w", err)
+	}
+	if len(b) > maxAnswer {
+		return nil, nil, errors.New("the other server's answer is far too long")
+	}
+	return res, b, nil
+}
+
+// refused says what a status means, with the server's own words.
+func (e *endpoint) refused(res *http.Response, body []byte) error {
+	text := fmt.Sprintf("the other server refused with HTTP status %d", res.StatusCode)
+	if hint := meaning(res.StatusCode); hint != "" {
+		text += " (" + hint + ")"
+	}
+	if words := e.words(res.Header.Get("Content-Type"), body); words != "" {
+		text += ": " + words
+	}
+	return errors.New(text)
+}
+
+func meaning(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "the token or key is missing or wrong"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "the address is not that of a WHIP endpoint"
+	case http.StatusConflict:
+		return "somebody else is publishing there"
+	case http.StatusNotAcceptable, http.StatusUnprocessableEntity:
+		return "it does not take what was offered"
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return "it has too much to do"
+	}
+	return ""
+}
+
+// words returns what a server says in a problem (RFC 9457) or as plain text,
+// as one line without our token.
+func (e *endpoint) words(contentType string, body []byte) string {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	text := ""
+	switch {
+	case strings.HasSuffix(kind, "json"):
+		var p struct{ Title, Detail string }
+		if json.Unmarshal(body, &p) != nil {
+			return ""
+		}
+		text = p.Detail
+		if text == "" {
+			text = p.Title
+		}
+	case kind == "text/plain":
+		text = string(bytes.ToValidUTF8(body, nil))
+	}
+	if e.token != "" {
+		text = strings.ReplaceAll(text, e.token, "•••")
+	}
+	line := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if short := []rune(line); len(short) > maxWords {
+		line = string(short[:maxWords]) + "…"
+	}
+	return line
+}
