@@ -13,8 +13,7 @@ func (t *Track) see() {
 	traits := t.probe.Traits()
 	t.mu.Unlock()
 	old := t.traits.Swap(&traits)
-	codec := t.Codec()
-	before, after := media.Diagnose(t.kind, codec, *old), media.Diagnose(t.kind, codec, traits)
+	before, after := t.diagnose(*old), t.diagnose(traits)
 	sized := old.Width == traits.Width && old.Height == traits.Height && old.SampleRate == traits.SampleRate
 	if t.origin != nil || sized && slices.Equal(before, after) {
 		return
@@ -27,10 +26,19 @@ func (t *Track) see() {
 	t.stream.tracksChanged()
 }
 
+// diagnose says what browsers will not play of the track with such traits. A
+// source that makes keyframes when asked needs none in between.
+func (t *Track) diagnose(traits media.Traits) []media.Diagnosis {
+	if t.obliging.Load() {
+		traits.KeyframeInterval = 0
+	}
+	return media.Diagnose(t.kind, t.Codec(), traits)
+}
+
 // diagnoses says what browsers will not play of a track, and the cure.
 func (h *Hub) diagnoses(t *Track) []media.Diagnosis {
 	codec, traits := t.Codec(), t.Traits()
-	list := media.Diagnose(t.kind, codec, traits)
+	list := t.diagnose(traits)
 	if codec.Name == media.AAC && (h.cfg.Converter == nil || len(h.cfg.Converter.Targets(codec, traits)) == 0) {
 		list = append(list, media.Diagnosis{
 			Code: "no_transcoder", Kind: t.kind.String(),

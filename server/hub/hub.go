@@ -88,6 +88,8 @@ type Options struct {
 	Peer   string // network address, with or without port
 	Title  string // what viewers see above the name, at most 120 characters
 	Resume string // secret of an earlier publication that this one takes over
+
+	Obliging bool // the source makes a keyframe when it is asked for one
 }
 
 // Publish makes src the source of the stream that g names. It returns

@@ -37,6 +37,7 @@ type Publication struct {
 	grant  auth.Grant
 	host   string // where it came from
 	resume string
+	oblige bool // a keyframe comes when one is asked for
 	done   chan struct{}
 	clock  *publisherClock
 
@@ -50,7 +51,7 @@ type Publication struct {
 
 func newPublication(s *Stream, src Source, g auth.Grant, o Options) *Publication {
 	return &Publication{
-		stream: s, source: src, grant: g, host: host(o.Peer), resume: rand.Text(), done: make(chan struct{}), clock: &publisherClock{},
+		stream: s, source: src, grant: g, host: host(o.Peer), resume: rand.Text(), oblige: o.Obliging, done: make(chan struct{}), clock: &publisherClock{},
 	}
 }
 

@@ -227,6 +227,7 @@ func (s *Stream) feed(p *Publication, k media.Kind, c media.Codec) (*Input, erro
 	list = append(list, t)
 	s.feeding = p
 	s.tracks.Store(&list)
+	t.obliging.Store(p.oblige)
 	return t.bind(c, p.clock), nil
 }
 

@@ -45,7 +45,8 @@ type Track struct {
 	traits atomic.Pointer[media.Traits]
 	sinks  atomic.Pointer[[]*attachment]
 
-	framed atomic.Bool // the source writes frames
+	framed   atomic.Bool // the source writes frames
+	obliging atomic.Bool // the source makes a keyframe when it is asked for one
 }
 
 type attachment struct{ sink PacketSink }

@@ -89,7 +89,7 @@ func (s *Server) publish(ctx context.Context, r request, o *offer.Offer) (reply,
 	}
 	// Last, so that an offer that cannot be answered replaces nobody.
 	pub, err := s.cfg.Hub.Publish(r.grant, p, hub.Options{
-		Proto: r.proto, Peer: r.addr.String(), Title: r.title, Resume: r.resume,
+		Proto: r.proto, Peer: r.addr.String(), Title: r.title, Resume: r.resume, Obliging: true,
 	})
 	if err != nil {
 		p.Discard()
