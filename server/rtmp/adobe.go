@@ -18,6 +18,7 @@ import (
 const (
 	answerTime   = 30 * time.Second
 	wantTime     = time.Minute      // to come back after a refusal for want of credentials
+	wantTimes    = 2                // refusals until a client is challenged
 	knownTime    = 10 * time.Minute // to come back after an answer
 	maxExchanges = 1024
 	maxWants     = 1024
@@ -28,8 +29,11 @@ const (
 // A client says nothing of the user and password it was given until a connect
 // is rejected with a challenge, and only then; one that has none gives up at
 // such a rejection, though it may have the key in the stream's name, which it
-// tells only after a connect has succeeded. So "live" lets everybody connect,
-// and asks who comes back after he was refused for want of credentials.
+// tells only after a connect has succeeded. The two look the same until it is
+// too late, so "live" lets everybody connect, and challenges only who was
+// refused for want of credentials twice and comes back: a person who has
+// forgotten the key adds it after the first time, an encoder that knows a
+// password tries on.
 const askApp = "auth"
 
 // challenges are the open exchanges of authmod=adobe. Every step of it is a
@@ -37,7 +41,7 @@ const askApp = "auth"
 type challenges struct {
 	mu        sync.Mutex
 	exchanges map[string]exchange // by challenge
-	wants     map[want]time.Time  // until when the next connect is challenged
+	wants     map[want]wanting    // who came without credentials
 }
 
 // exchange is one challenge that was sent.
@@ -54,29 +58,59 @@ type want struct {
 	version string // what it calls itself
 }
 
-func newChallenges() *challenges {
-	return &challenges{exchanges: map[string]exchange{}, wants: map[want]time.Time{}}
+// wanting is how often that was, and until when it counts.
+type wanting struct {
+	times int
+	until time.Time
 }
 
-// expect has the next connect of a client challenged.
-func (c *challenges) expect(addr netip.Addr, version string, within time.Duration) {
+func newChallenges() *challenges {
+	return &challenges{exchanges: map[string]exchange{}, wants: map[want]wanting{}}
+}
+
+// refused notes that a client came without credentials where it needs some.
+func (c *challenges) refused(addr netip.Addr, version string) {
+	c.note(addr, version, 1, wantTime)
+}
+
+// answered notes that a client answers challenges, so that its next connect is
+// challenged at once.
+func (c *challenges) answered(addr netip.Addr, version string) {
+	c.note(addr, version, wantTimes, knownTime)
+}
+
+func (c *challenges) note(addr netip.Addr, version string, times int, within time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.wants) >= maxWants {
-		clear(c.wants) // those concerned come back once more
+		clear(c.wants) // those concerned are refused once or twice more
 	}
-	c.wants[want{limit.Network(addr), version}] = time.Now().Add(within)
+	key, now := want{limit.Network(addr), version}, time.Now()
+	if w := c.wants[key]; now.Before(w.until) {
+		times += w.times
+	}
+	c.wants[key] = wanting{times, now.Add(within)}
 }
 
-// expected tells whether a client is to be challenged; the next one is not, if
-// this one does not answer.
-func (c *challenges) expected(addr netip.Addr, version string) bool {
+// due tells whether a client is to be challenged. If it does not answer, the
+// next one is not.
+func (c *challenges) due(addr netip.Addr, version string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := want{limit.Network(addr), version}
-	until, ok := c.wants[w]
-	delete(c.wants, w)
-	return ok && time.Now().Before(until)
+	key := want{limit.Network(addr), version}
+	w := c.wants[key]
+	if w.times < wantTimes {
+		return false
+	}
+	delete(c.wants, key)
+	return time.Now().Before(w.until)
+}
+
+// satisfied forgets that a client came without credentials: it has some now.
+func (c *challenges) satisfied(addr netip.Addr, version string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.wants, want{limit.Network(addr), version})
 }
 
 // issue makes a new challenge for a user and returns how it is told.

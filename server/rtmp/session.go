@@ -149,9 +149,7 @@ func (s *session) challenge(c command, a answer, asked bool) (again, done bool) 
 	all := s.server.asked
 	switch {
 	case !asked:
-		path, _, _ := strings.Cut(s.app, "?")
-		always := path == askApp || strings.HasPrefix(path, askApp+"/")
-		if !all.expected(s.addr, s.version) && !always {
+		if !asks(s.app) && !all.due(s.addr, s.version) {
 			return false, false
 		}
 		return s.reject(c, needAuth), true
@@ -164,8 +162,14 @@ func (s *session) challenge(c command, a answer, asked bool) (again, done bool) 
 		return s.reject(c, "authmod=adobe ?reason=authfailed"), true
 	}
 	s.user, s.proves = a.user, proves
-	all.expect(s.addr, s.version, knownTime)
 	return false, false
+}
+
+// asks tells whether an application always asks for user and password.
+func asks(app string) bool {
+	path, _, _ := strings.Cut(app, "?")
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first == askApp
 }
 
 // clip bounds a name that is told back.
@@ -231,12 +235,18 @@ func (s *session) authorize(ctx context.Context, action auth.Action, name string
 	if s.proves != nil && a.none() {
 		r.User = s.user
 		g, err := s.server.cfg.Checker.CheckProof(ctx, r, s.proves)
+		if err == nil && !asks(s.app) {
+			s.server.asked.answered(s.addr, s.version)
+		}
 		return a.stream, g, err
 	}
 	g, err := s.server.cfg.Checker.Check(ctx, r)
 	if errors.Is(err, auth.ErrUnauthenticated) && a.none() {
-		s.server.asked.expect(s.addr, s.version, wantTime)
+		s.server.asked.refused(s.addr, s.version)
 		return a.stream, g, errNoCredentials
+	}
+	if err == nil && !a.none() {
+		s.server.asked.satisfied(s.addr, s.version)
 	}
 	return a.stream, g, err
 }
@@ -269,7 +279,7 @@ func refusalOf(action auth.Action, err error) *refusal {
 	case errors.Is(err, auth.ErrName):
 		missing(notFound, "Not a stream's name: it has 1 to 64 of A-Z a-z 0-9 . _ ~ - and begins with a letter or digit.")
 	case errors.Is(err, errNoCredentials):
-		r.reason = "A key is missing: write STREAM?key=KEY where the stream's name goes. With user and password, connect once more."
+		r.reason = "A key is missing: write STREAM?key=KEY where the stream's name goes, or use rtmp://USER:KEY@HOST/auth/STREAM."
 	case errors.Is(err, auth.ErrUnauthenticated):
 		r.reason = "The key, token or password is wrong for this stream, or has expired: copy it anew from the Sources page."
 	case errors.Is(err, auth.ErrThrottled):
