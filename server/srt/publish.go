@@ -1,8 +1,10 @@
 package srt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,7 +145,7 @@ const recodeEvery = time.Second
 
 // retrack gives the lane its track when the codec is known or has changed.
 func (in *intake) retrack(l *lane, codec media.Codec, now time.Time) error {
-	if codec.ClockRate == 0 || codec == l.codec || now.Sub(l.since) < recodeEvery {
+	if codec.ClockRate == 0 || now.Sub(l.since) < recodeEvery || alike(codec, l.codec) {
 		return nil
 	}
 	input, err := in.publication.AddTrack(l.kind, codec)
@@ -153,6 +155,17 @@ func (in *intake) retrack(l *lane, codec media.Codec, now time.Time) error {
 	l.input, l.codec, l.since = input, codec, now
 	l.sets = media.NewParameterSets(codec)
 	return nil
+}
+
+// alike tells whether two codecs need no other track: they are the same, or
+// differ in the picture parameters only, which go in the stream.
+func alike(a, b media.Codec) bool {
+	if a == b {
+		return true
+	}
+	x, y := a.ParameterSets(), b.ParameterSets()
+	n := len(x) - 1
+	return a.Name == b.Name && n > 0 && n == len(y)-1 && slices.EqualFunc(x[:n], y[:n], bytes.Equal)
 }
 
 // write hands a frame of the moment at, on the source's clock, to the hub.

@@ -55,13 +55,15 @@ func (s Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Sub
 	sent(0)
 	sending, cancel := context.WithCancelCause(ctx)
 	var parts sync.WaitGroup
+	defer func() {
+		cancel(reason)
+		parts.Wait()
+	}()
 	parts.Go(func() { cancel(x.run(sending)) })
 	reason = out.run(sending, x.write)
 	if cause := context.Cause(sending); cause != nil {
 		reason = cause
 	}
-	cancel(reason)
-	parts.Wait()
 	return ended(ctx, reason)
 }
 

@@ -92,6 +92,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address for SRT: %w", err)
 	}
+	if err := vacant(addr); err != nil {
+		return nil, fmt.Errorf("listening for SRT: %w", err)
+	}
 	c := gosrt.DefaultConfig()
 	c.Logger = s.overseer
 	c.PayloadSize = payload
@@ -106,6 +109,16 @@ func New(cfg Config) (*Server, error) {
 	s.sent = m.Counter("heliograph_srt_sent_bytes_total", "Bytes of media sent over SRT, without retransmissions.")
 	m.GaugeFunc("heliograph_srt_connections", "SRT connections that are open.", func() float64 { return float64(s.sessions.len()) })
 	return s, nil
+}
+
+// vacant tells whether nobody has an address yet: the library would share it,
+// and each of two servers would get half of the packets.
+func vacant(addr *net.UDPAddr) error {
+	c, err := net.ListenUDP("udp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // Addr is where the server listens, as "host:port".

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/srt/ts"
 )
 
@@ -220,6 +223,139 @@ func TestLimits(t *testing.T) {
 		l.remove(x, uint32(i))
 	}
 	require.Zero(t, l.len())
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true, "")
+	good := Config{Hub: h.hub, Checker: h.auth, Listen: "127.0.0.1:0"}
+	for name, change := range map[string]func(*Config){
+		"no hub":           func(c *Config) { c.Hub = nil },
+		"no checker":       func(c *Config) { c.Checker = nil },
+		"short passphrase": func(c *Config) { c.Passphrase = "short" },
+		"bad address":      func(c *Config) { c.Listen = "127.0.0.1" },
+		"address in use":   func(c *Config) { c.Listen = h.srv.Addr() },
+	} {
+		c := good
+		change(&c)
+		_, err := New(c)
+		require.Error(t, err, name)
+	}
+}
+
+// watcher plays a stream as a caller would that acknowledges nothing.
+func (h *house) watcher(streamID string) (got *arrivals) {
+	h.t.Helper()
+	x, err := h.connect(streamID, "")
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { _ = x.send(x.shutdown()); _ = x.socket.Close() })
+	got = &arrivals{over: make(chan struct{})}
+	go func() {
+		defer close(got.over)
+		d, b := ts.New(got), make([]byte, maxDatagram)
+		for {
+			_ = x.socket.SetReadDeadline(time.Now().Add(waitAtMost))
+			n, err := x.socket.Read(b)
+			if err != nil || x.handle(b[:n]) {
+				return
+			}
+			if b[0]&0x80 == 0 {
+				_, _ = d.Write(b[16:n])
+			}
+		}
+	}()
+	return got
+}
+
+// arrivals counts what a watcher gets.
+type arrivals struct {
+	video, audio atomic.Int32
+	last         atomic.Int64
+	back         atomic.Int32 // time stamps that went back
+	over         chan struct{}
+}
+
+func (a *arrivals) Program([]ts.Stream) error { return nil }
+
+func (a *arrivals) Unit(u ts.Unit) error {
+	if u.Stream.Kind == ts.H264 || u.Stream.Kind == ts.H265 {
+		a.video.Add(1)
+		if u.DTS <= a.last.Swap(u.DTS) {
+			a.back.Add(1)
+		}
+	} else {
+		a.audio.Add(1)
+	}
+	return nil
+}
+
+// A player goes on when the picture's size changes, and is told to connect
+// again when the codec does.
+func TestPlayWhenCodecsChange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true, "")
+	p, err := h.hub.Publish(auth.System(auth.Publish, "film"), source{&session{}}, hub.Options{})
+	require.NoError(t, err)
+	defer p.Close(hub.ErrEnded)
+	audio, err := p.AddTrack(media.Audio, media.Codec{Name: media.Opus, ClockRate: opusRate, Channels: 2})
+	require.NoError(t, err)
+	var n uint32
+	quit := func() {}
+	defer func() { quit() }()
+	write := func(c media.Codec, sets ...[]byte) { // until it is called again
+		quit()
+		in, err := p.AddTrack(media.Video, c)
+		require.NoError(t, err)
+		stop, done := make(chan struct{}), make(chan struct{})
+		quit = sync.OnceFunc(func() { close(stop); <-done })
+		go func() {
+			defer close(done)
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for i := 0; ; i++ {
+				units := [][]byte{{0x41, 1, 2, 3}}
+				if i%5 == 0 {
+					units = append(slices.Clone(sets), []byte{0x65, 1, 2})
+				}
+				_ = in.WriteFrame(media.Frame{Timestamp: n * 900, Units: units, Keyframe: i%5 == 0}, time.Now())
+				_ = audio.WriteFrame(media.Frame{Timestamp: n * 480, Units: [][]byte{{0xfc, 1}}, Keyframe: true}, time.Now())
+				n++
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+			}
+		}()
+	}
+	small, pps := sps(), []byte{0x68, 0xee, 0x3c, 0x80}
+	write(media.H264Codec(small, pps), small, pps)
+	got := h.watcher("read:film")
+	require.Eventually(t, func() bool { return got.video.Load() > 10 && got.audio.Load() > 10 }, waitAtMost, 5*time.Millisecond)
+	before := got.video.Load()
+	other := append(slices.Clone(small[:len(small)-1]), 0x49)
+	write(media.H264Codec(other, pps), other, pps)
+	require.Eventually(t, func() bool { return got.video.Load() > before+20 }, waitAtMost, 5*time.Millisecond)
+	require.Zero(t, got.back.Load())
+	_, err = p.AddTrack(media.Video, media.Codec{Name: media.VP8, ClockRate: 90_000})
+	require.NoError(t, err)
+	<-got.over
+	h.logged("playing ended", "stream=film")
+}
+
+func TestPlayRefusesWhatCannotBeCarried(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true, "")
+	p, err := h.hub.Publish(auth.System(auth.Publish, "film"), source{&session{}}, hub.Options{})
+	require.NoError(t, err)
+	defer p.Close(hub.ErrEnded)
+	_, err = p.AddTrack(media.Video, media.Codec{Name: media.VP8, ClockRate: 90_000})
+	require.NoError(t, err)
+	_, err = h.connect("read:film", "")
+	var refused *rejectedError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, gosrt.REJX_NOTSUP_MEDIA, gosrt.RejectionReason(refused.code))
+	h.logged("srt: refused", "VP8", "stream=film")
 }
 
 func TestNobodyThere(t *testing.T) {
