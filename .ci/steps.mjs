@@ -16,6 +16,7 @@ function counted(name, read) {
 
 export const steps = [
   { name: 'tools', run: ['node', '.ci/tools.mjs'] },
+  { name: 'ffmpeg', run: ['.ci/install-ffmpeg'] },
   { name: 'install', run: ['.ci/install'] },
   { name: 'modules', run: ['.ci/fetch-go'] },
   { name: 'gofmt', run: ['.ci/gofmt'] },

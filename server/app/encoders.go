@@ -86,14 +86,19 @@ func certificate(set config.Encoders) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// evenPort returns where RTP over UDP is taken: on the host of the TCP address,
-// on a pair of ports that is free.
+// evenPort returns where RTP over UDP is taken: at the number of the TCP port,
+// or the next, since RTP has an even one and RTCP the one after (RFC 3550
+// section 11).
 func evenPort(listen string) string {
-	host, _, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return ""
 	}
-	return net.JoinHostPort(host, "0")
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+n%2))
 }
 
 // addresses are where the doors are, "" for one that is shut.
