@@ -186,6 +186,9 @@ func (h *house) live(stream string, tracks int) hub.Info {
 // tool finds a program or skips the test.
 func tool(t *testing.T, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("programs of others take seconds")
+	}
 	path, err := exec.LookPath(name)
 	if err != nil {
 		t.Skip(name + " is not installed")

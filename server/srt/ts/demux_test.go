@@ -48,7 +48,7 @@ func TestDemux(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const pictures = 100
+			const pictures = 50
 			raw := film(want.Kind, pictures)
 			for _, chunk := range []int{1, 7, 188, 1316, len(raw)} {
 				got := &taken{}
