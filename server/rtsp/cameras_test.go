@@ -104,7 +104,7 @@ func (d *device) film() {
 			continue
 		}
 		kind := byte(1)
-		if n%50 == 0 {
+		if n%10 == 0 {
 			kind = 5
 		}
 		stamp += 3600

@@ -199,6 +199,22 @@ func (h *house) end(p *tool, stream string) {
 	require.Eventually(h.t, func() bool { return h.hub.Info(stream).State == hub.Offline }, patience, time.Millisecond)
 }
 
+// source feeds a stream from within the test.
+type source struct{}
+
+func (source) RequestKeyframe(*hub.Track, int) {}
+func (source) Close(error)                     {}
+
+// feed makes a stream of H264 and returns what writes it.
+func (h *house) feed(stream string) *hub.Input {
+	h.t.Helper()
+	pub, err := h.hub.Publish(auth.System(auth.Publish, stream), source{}, hub.Options{Proto: "test"})
+	require.NoError(h.t, err)
+	in, err := pub.AddTrack(media.Video, media.H264Codec(testSPS, testPPS))
+	require.NoError(h.t, err)
+	return in
+}
+
 // counter counts what a sink gets.
 type counter struct {
 	mu        sync.Mutex
@@ -307,7 +323,7 @@ func (p *tool) wait(t *testing.T) error {
 var (
 	picture = []string{"-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"}
 	sound   = []string{"-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"}
-	h264    = []string{"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "25", "-b:v", "500k"}
+	h264    = []string{"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "10", "-b:v", "500k"}
 )
 
 // publish sends by ffmpeg.

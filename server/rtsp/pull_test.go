@@ -169,6 +169,9 @@ func TestPullFails(t *testing.T) {
 }
 
 func TestPullFrozen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	t.Parallel()
 	h, d := newHouse(t, false), startDevice(t, nil)
 	_, ended := h.pull("cam", Source{URL: address(t, d.url), Transport: "tcp"})

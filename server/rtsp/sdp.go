@@ -11,6 +11,10 @@ import (
 // unusable marks a codec whose description the library does not take.
 const unusable = "unusable-"
 
+// maxSections is how many media sections are looked at; no encoder has more, and
+// looking costs time before anybody has signed in.
+const maxSections = 16
+
 // sdpHead makes a whole description of one media section.
 const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
@@ -21,8 +25,14 @@ const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 // it is a part; many encoders and cameras just do not say what they send.
 func tolerable(body []byte) []byte {
 	head, sections := cutSDP(body)
+	if len(sections) > maxSections {
+		return body
+	}
 	changed := false
 	for i, section := range sections {
+		if !strings.HasSuffix(section, "\n") {
+			section += "\r\n"
+		}
 		if s := withMode(section); s != section {
 			sections[i], section, changed = s, s, true
 		}

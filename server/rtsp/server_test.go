@@ -36,7 +36,7 @@ func TestPublishAndPlay(t *testing.T) {
 			detach, err := video.AttachFrames(frames)
 			require.NoError(t, err)
 			defer detach()
-			player := decode(t, h.url+"/harbour", c.play, 30)
+			player := decode(t, h.url+"/harbour", c.play, 15)
 			require.NoError(t, player.wait(t))
 			assert.Contains(t, player.out.text.String(), "320x180")
 			require.Eventually(t, frames.seen(func(c *counter) bool { return c.keyframes > 1 && c.sets == c.keyframes }), patience, time.Millisecond)
@@ -95,13 +95,16 @@ func TestSecure(t *testing.T) {
 }
 
 func TestGStreamer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	t.Parallel()
 	h := newHouse(t, true)
 	publish(t, h.url+"/harbour", "tcp", picture, sound, h264, []string{"-c:a", "aac"})
 	h.live("harbour", 2)
 	for _, transport := range []string{"tcp", "udp"} {
 		p := program(t, "gst-launch-1.0", "-q", "rtspsrc", "location="+h.url+"/harbour", "protocols="+transport, "latency=100", "name=s",
-			"s.", "!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity", "eos-after=20", "!", "fakesink")
+			"s.", "!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity", "eos-after=5", "!", "fakesink")
 		require.NoError(t, p.wait(t), transport)
 	}
 	if exec.Command("gst-inspect-1.0", "rtspclientsink").Run() != nil {
