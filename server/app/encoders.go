@@ -13,6 +13,7 @@ import (
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/config"
 	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/rtmp"
 	"github.com/heliograph/heliograph/server/rtsp"
 	"github.com/heliograph/heliograph/server/srt"
 	"github.com/heliograph/heliograph/server/transcode"
@@ -21,6 +22,7 @@ import (
 
 // encoders are the doors of programs that are no browsers, each nil when off.
 type encoders struct {
+	rtmp *rtmp.Server
 	rtsp *rtsp.Server
 	srt  *srt.Server
 }
@@ -38,6 +40,14 @@ func (a *App) openDoors(metrics *metric.Registry) error {
 	secure, err := certificate(set)
 	if err != nil {
 		return err
+	}
+	if set.RTMP != "" || set.RTMPS != "" {
+		err = a.door("RTMP", set.RTMP == defaultRTMP && set.RTMPS == "", func() (err error) {
+			a.doors.rtmp, err = rtmp.New(rtmp.Config{
+				Listen: set.RTMP, TLSListen: set.RTMPS, TLS: secure, Hub: a.hub, Checker: a.auth, Log: a.cfg.Log, Metrics: metrics,
+			})
+			return err
+		})
 	}
 	if err == nil && (set.RTSP != "" || set.RTSPS != "") {
 		err = a.door("RTSP", set.RTSP == defaultRTSP && set.RTSPS == "", func() (err error) {
@@ -103,6 +113,9 @@ func evenPort(listen string) string {
 
 // addresses are where the doors are, "" for one that is shut.
 func (d encoders) addresses() (rtmp, rtmps, rtsp, rtsps, srt string) {
+	if d.rtmp != nil {
+		rtmp, rtmps = text(d.rtmp.Addr()), text(d.rtmp.TLSAddr())
+	}
 	if d.rtsp != nil {
 		rtsp, rtsps = text(d.rtsp.Addr()), text(d.rtsp.TLSAddr())
 	}
@@ -143,6 +156,9 @@ func portOf(address string) int {
 // parts returns the doors that are open, to be run.
 func (d encoders) parts() []part {
 	var list []part
+	if d.rtmp != nil {
+		list = append(list, part{"rtmp", d.rtmp})
+	}
 	if d.rtsp != nil {
 		list = append(list, part{"rtsp", d.rtsp})
 	}
@@ -156,7 +172,9 @@ func (d encoders) parts() []part {
 type finder struct{ app *App }
 
 // Find implements hub.Finder.
-func (f finder) Find(ctx context.Context, stream string) error { return f.app.others.pull.Find(ctx, stream) }
+func (f finder) Find(ctx context.Context, stream string) error {
+	return f.app.others.pull.Find(ctx, stream)
+}
 
 // newTranscoder looks for ffmpeg.
 func (a *App) newTranscoder(metrics *metric.Registry) (*transcode.Transcoder, error) {
