@@ -119,13 +119,6 @@ func (c *conn) linger() {
 	_, _ = io.CopyN(io.Discard, c.net, 1<<20)
 }
 
-// sent returns how many bytes were written.
-func (c *conn) sent() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.Sent()
-}
-
 // command is one that was received.
 type command struct {
 	name   string

@@ -23,9 +23,9 @@ const lead = 500 * time.Millisecond
 // outlet writes the frames of feeds as messages into a connection.
 type outlet struct {
 	// set at construction
-	conn    *conn
-	stream  uint32
-	publish bool // the peer is a server
+	conn   *conn
+	stream uint32
+	sent   func(bytes int) // of a peer that is a server, nil of a player
 
 	// owned by the caller of copy
 	begin  time.Duration // of the feed that runs
@@ -59,7 +59,7 @@ func (o *outlet) copy(ctx context.Context, f *feed.Feed) error {
 	if err != nil {
 		return err
 	}
-	if err := o.conn.send(list...); err != nil {
+	if err := o.send(list); err != nil {
 		return err
 	}
 	for {
@@ -72,11 +72,25 @@ func (o *outlet) copy(ctx context.Context, f *feed.Feed) error {
 			continue
 		}
 		if list := o.frame(t, item); len(list) > 0 {
-			if err := o.conn.send(list...); err != nil {
+			if err := o.send(list); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func (o *outlet) send(list []chunk.Message) error {
+	if err := o.conn.send(list...); err != nil {
+		return err
+	}
+	if o.sent != nil {
+		n := 0
+		for _, m := range list {
+			n += len(m.Body)
+		}
+		o.sent(n)
+	}
+	return nil
 }
 
 // start returns what comes before the frames of a feed: the metadata, then
@@ -84,7 +98,7 @@ func (o *outlet) copy(ctx context.Context, f *feed.Feed) error {
 func (o *outlet) start(f *feed.Feed) ([]chunk.Message, error) {
 	o.tracks = map[*hub.Track]*outletTrack{}
 	values := []any{"onMetaData", metadataOf(f)}
-	if o.publish {
+	if o.sent != nil {
 		values = append([]any{"@setDataFrame"}, values...)
 	}
 	stamp := stampOf(o.begin)

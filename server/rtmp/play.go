@@ -97,6 +97,7 @@ func (s *session) startPlaying(c command, stream string, f *feed.Feed) error {
 func (s *session) send(ctx context.Context, c command, p *playout) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var listening sync.WaitGroup
+	_ = s.conn.net.SetReadDeadline(time.Time{}) // before the end sets one
 	listening.Go(func() {
 		defer func() {
 			if r := recover(); r != nil {
@@ -133,7 +134,6 @@ func (s *session) send(ctx context.Context, c command, p *playout) {
 // listen reads what a player says until it goes. It says little: pauses, of
 // which a live stream takes no notice, and that it has enough.
 func (s *session) listen() {
-	_ = s.conn.net.SetReadDeadline(time.Time{})
 	for {
 		m, err := s.conn.read()
 		if err != nil {

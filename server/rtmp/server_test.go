@@ -87,8 +87,8 @@ func TestKeys(t *testing.T) {
 		return strings.Replace(h.url, "rtmp://", "rtmp://"+user+":"+pass+"@", 1)
 	}
 	for name, c := range map[string]struct{ url, says string }{
-		"no key":       {h.url + "/harbour", "A key is missing"},
-		"wrong key":    {h.url + "/harbour?key=" + other, "The key, token or password is wrong"},
+		"no key":    {h.url + "/harbour", "A key is missing"},
+		"wrong key": {h.url + "/harbour?key=" + key[:30] + "x", "The key, token or password is wrong"}, "other key": {h.url + "/harbour?key=" + other, "does not allow it"},
 		"bad name":     {h.url + "/.harbour?key=" + key, "Not a stream's name"},
 		"other place":  {strings.Replace(h.url, "/live", "/stage", 1) + "/harbour?key=" + key, "the address is rtmp://HOST/live/STREAM"},
 		"wrong answer": {strings.Replace(withUser("ada", other), "/live", "/auth", 1) + "/harbour", "The key, token or password is wrong"},
@@ -97,11 +97,11 @@ func TestKeys(t *testing.T) {
 		require.Error(t, p.wait(t), name)
 		require.Contains(t, p.out.text.String(), c.says, name)
 	}
-	require.Equal(t, 5, h.log.count("msg=refused"))
+	require.Equal(t, 6, h.log.count("msg=refused"))
 	for name, url := range map[string]string{
-		"key":           h.url + "/harbour?key=" + key,
-		"token":         h.url + "/harbour?token=" + key,
-		"pass":          h.url + "/harbour?user=ada&pass=" + key,
+		"key":    h.url + "/harbour?key=" + key,
+		"token":  h.url + "/harbour?token=" + key,
+		"pass":   h.url + "/harbour?user=ada&pass=" + key,
 		"answer": strings.Replace(withUser("ada", key), "/live", "/auth", 1) + "/harbour",
 	} {
 		p := publish(t, url, picture, x264)

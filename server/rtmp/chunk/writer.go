@@ -18,7 +18,6 @@ type Writer struct {
 	// owned by the caller
 	size int
 	buf  []byte
-	sent uint64
 }
 
 // NewWriter returns a writer whose first message to send is SetSize.
@@ -31,9 +30,6 @@ func (w *Writer) Announce() error {
 	return err
 }
 
-// Sent returns how many bytes were written.
-func (w *Writer) Sent() uint64 { return w.sent }
-
 // Write sends messages, all in one piece.
 func (w *Writer) Write(list ...Message) error {
 	w.buf = w.buf[:0]
@@ -43,8 +39,7 @@ func (w *Writer) Write(list ...Message) error {
 		}
 		w.append(m)
 	}
-	n, err := w.w.Write(w.buf)
-	w.sent += uint64(n)
+	_, err := w.w.Write(w.buf)
 	if cap(w.buf) > 1<<20 {
 		w.buf = nil
 	}
