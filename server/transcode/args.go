@@ -56,6 +56,7 @@ const (
 	minBitrate     = 200_000
 	unknownBitrate = 2_500_000
 	unknownFPS     = 30
+	pixelsPerBit   = 10 // where a source's rate is not known yet
 
 	maxDecoderThreads = 4
 	oneThreadPixels   = 1920 * 1088 // that one core decodes in time
@@ -73,7 +74,7 @@ func videoArgs(codec string, t media.Traits, sync string) []string {
 	}
 	rate := strconv.Itoa(bitrate(codec, t))
 	return append(inputArgs(threads), "-map", "0:v:0", "-vf", filter, sync, "passthrough", "-enc_time_base", "1/90000",
-		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0",
+		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0", "-x264-params", "force-cfr=0",
 		"-g", "600", "-sc_threshold", "0", "-force_key_frames", "expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+1))",
 		"-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-threads", "0",
 		"-flush_packets", "1", "-flvflags", "no_metadata+no_sequence_end+no_duration_filesize", "-f", "flv", "pipe:1")
@@ -89,7 +90,11 @@ func fps(t media.Traits) float64 {
 // bitrate is the source's, and half more for a codec that does with less.
 func bitrate(codec string, t media.Traits) int {
 	rate := t.Bitrate
-	if rate == 0 {
+	switch {
+	case rate > 0:
+	case t.Width*t.Height > 0:
+		return min(max(int(float64(t.Width*t.Height)*fps(t)/pixelsPerBit), minBitrate), maxBitrate)
+	default:
 		return unknownBitrate
 	}
 	if codec == media.H265 {

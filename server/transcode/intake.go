@@ -59,14 +59,13 @@ type intake struct {
 
 var _ hub.FrameSink = (*intake)(nil)
 
-func newIntake(kind media.Kind, dropped *metric.Counter) *intake {
-	in := &intake{kind: kind, dropped: dropped}
+func newIntake(kind media.Kind, wait time.Duration, dropped *metric.Counter) *intake {
+	in := &intake{kind: kind, maxWait: wait, dropped: dropped}
 	if kind == media.Video {
 		in.queue = queue.New[arrival](maxPictures)
 	} else {
 		in.queue = queue.NewDropOldest[arrival](maxSounds)
 	}
-	in.maxWait = maxWait
 	return in
 }
 

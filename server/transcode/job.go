@@ -77,16 +77,16 @@ type job struct {
 	child atomic.Pointer[child]
 }
 
-func (t *Transcoder) newJob(from *hub.Track, to *hub.Input, traits media.Traits) (*job, error) {
+func (t *Transcoder) newJob(from *hub.Track, to *hub.Input, traits func() media.Traits) (*job, error) {
 	source, target := from.Codec(), to.Track().Codec()
 	offered := false
-	for _, c := range t.Targets(source, traits) {
+	for _, c := range t.Targets(source, traits()) {
 		offered = offered || c == target
 	}
 	if !offered {
 		return nil, fmt.Errorf("%w: %s to %s", ErrTarget, source.Name, target.Name)
 	}
-	j := &job{program: t.program, counts: t.counts, from: from, to: to, intake: newIntake(from.Kind(), t.counts.dropped)}
+	j := &job{program: t.program, counts: t.counts, from: from, to: to, intake: newIntake(from.Kind(), t.maxWait, t.counts.dropped)}
 	j.log = t.cfg.Log.With("from", source.Name, "to", target.Name)
 	if from.Kind() == media.Video {
 		j.format = newVideo(source, traits, t.program.sync)

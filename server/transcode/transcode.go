@@ -42,6 +42,7 @@ type Transcoder struct {
 	// set at construction
 	cfg     Config
 	program program
+	maxWait time.Duration // of a frame for its child
 	counts  counts
 
 	// guarded by mu
@@ -71,7 +72,7 @@ func New(cfg Config) (*Transcoder, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Transcoder{cfg: cfg, running: map[*job]struct{}{}}
+	t := &Transcoder{cfg: cfg, maxWait: maxWait, running: map[*job]struct{}{}}
 	t.program = probe(cfg.Path)
 	if t.program.why != "" {
 		cfg.Log.Warn("conversion is limited", "reason", t.program.why)
@@ -137,10 +138,10 @@ func (t *Transcoder) offered(all ...media.Codec) []media.Codec {
 // another child when one dies. It returns early with ErrTarget, ErrFull or
 // media.ErrCodec.
 func (t *Transcoder) Convert(ctx context.Context, from *hub.Track, to *hub.Input) error {
-	return t.convert(ctx, from, to, from.Traits())
+	return t.convert(ctx, from, to, from.Traits)
 }
 
-func (t *Transcoder) convert(ctx context.Context, from *hub.Track, to *hub.Input, traits media.Traits) error {
+func (t *Transcoder) convert(ctx context.Context, from *hub.Track, to *hub.Input, traits func() media.Traits) error {
 	j, err := t.newJob(from, to, traits)
 	if err != nil {
 		return err

@@ -30,12 +30,13 @@ const startCode = "\x00\x00\x00\x01"
 type video struct {
 	// set at construction
 	codec  media.Codec
-	traits media.Traits
+	traits func() media.Traits // what is known of the source now
 	sync   string
 
 	// owned by the goroutine that feeds
 	sets   *media.ParameterSets
-	shape  []byte // the parameter sets that the child began with
+	shape  []byte       // the parameter sets that the child began with
+	begun  media.Traits // and what was known then
 	stamps stamps
 	origin int64
 	newest time.Duration // the latest pts that the child was given
@@ -50,8 +51,8 @@ type video struct {
 
 var _ format = (*video)(nil)
 
-func newVideo(source media.Codec, t media.Traits, sync string) *video {
-	return &video{codec: source, traits: t, sync: sync, sets: media.NewParameterSets(source)}
+func newVideo(source media.Codec, traits func() media.Traits, sync string) *video {
+	return &video{codec: source, traits: traits, sync: sync, sets: media.NewParameterSets(source)}
 }
 
 func (f *video) begin(a arrival) (args []string, header []byte, ok bool) {
@@ -62,17 +63,18 @@ func (f *video) begin(a arrival) (args []string, header []byte, ok bool) {
 	if f.shape == nil {
 		return nil, nil, false
 	}
+	f.begun = f.traits()
 	f.origin = f.stamps.extend(a.frame.Timestamp)
 	f.journal.clear()
 	f.newest, f.flv, f.prefix = 0, flvReader{}, nil
 	track := matroskaTrack{
-		codecID: "V_MPEG4/ISO/AVC", width: max(f.traits.Width, 16), height: max(f.traits.Height, 16),
-		frameDuration: time.Duration(float64(time.Second) / fps(f.traits)),
+		codecID: "V_MPEG4/ISO/AVC", width: max(f.begun.Width, 16), height: max(f.begun.Height, 16),
+		frameDuration: time.Duration(float64(time.Second) / fps(f.begun)),
 	}
 	if f.codec.Name == media.H265 {
 		track.codecID = "V_MPEGH/ISO/HEVC"
 	}
-	return videoArgs(f.codec.Name, f.traits, f.sync), matroskaHeader(track), true
+	return videoArgs(f.codec.Name, f.begun, f.sync), matroskaHeader(track), true
 }
 
 // shapeOf returns the sequence parameter sets of an access unit, which say how
@@ -89,8 +91,8 @@ func (f *video) shapeOf(units [][]byte) []byte {
 
 func (f *video) append(b []byte, a arrival) ([]byte, error) {
 	units := f.sets.Complete(a.frame.Units)
-	if a.frame.Keyframe && !bytes.Equal(f.shapeOf(units), f.shape) {
-		return b, errGap // the encoder cannot change its size
+	if a.frame.Keyframe && (!bytes.Equal(f.shapeOf(units), f.shape) || f.traits().Interlaced != f.begun.Interlaced) {
+		return b, errGap // a child cannot change its size, nor its filters
 	}
 	stamp := f.stamps.extend(a.frame.Timestamp)
 	pts := span(stamp-f.origin, videoRate)

@@ -95,7 +95,7 @@ func playable(t *testing.T, frames []media.Frame) {
 			stream.Write(u)
 		}
 	}
-	seen := ffmpeg(t, stream.Bytes(), "-f", "h264", "-i", "pipe:0", "-f", "framecrc", "pipe:1")
+	seen := ffmpeg(t, stream.Bytes(), "-f", "h264", "-i", "pipe:0", "-vsync", "passthrough", "-f", "framecrc", "pipe:1")
 	n := strings.Count(string(seen), "\n") - strings.Count(string(seen), "#")
 	require.Equal(t, len(frames), n, "each decodes")
 }
@@ -164,5 +164,28 @@ func delays(b *testing.B, codec media.Codec, traits media.Traits, target string,
 		b.ReportMetric(ms(all[len(all)/2]), "ms-median")
 		b.ReportMetric(ms(all[len(all)-1]), "ms-max")
 		b.Log(strconv.Itoa(len(all)) + " frames")
+	}
+}
+
+// The rate is the source's, whatever it was thought to have as frames a second.
+func TestBitrate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []string{"15", "60"} {
+		t.Run(rate, func(t *testing.T) {
+			t.Parallel()
+			codec, list := videoSource(t, "320x180", "4", "-vf", "noise=alls=40:allf=t", "-r", rate, "-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-bf", "2")
+			s := newStage(t, codec, media.Traits{BFrames: true, Bitrate: 1_000_000}, media.H264)
+			s.feed(list, time.Second)
+			s.out.reached(t, 3*90000)
+			bits := 0
+			for _, f := range s.out.all() {
+				for _, u := range f.Units {
+					if f.Timestamp <= 3*90000 {
+						bits += 8 * len(u)
+					}
+				}
+			}
+			require.InDelta(t, 1_000_000, bits/3, 350_000)
+		})
 	}
 }
