@@ -126,6 +126,7 @@ type receiver struct {
 	shift  uint16              // how many packets more than the source's were written
 	frames *media.Depacketizer // when packets do not fit; nil for packets
 	next   uint64              // of frames: the number of the next packet
+	latm   *latm               // when the packets are of LATM; nil for others
 
 	// atomic
 	input atomic.Pointer[hub.Input] // nil before the first packet
@@ -137,10 +138,15 @@ func newReceiver(in *intake, o Offer) *receiver {
 	if o.Codec.Name == media.H264 || o.Codec.Name == media.H265 {
 		r.sets = media.NewParameterSets(o.Codec)
 	}
-	if f, ok := o.format.(*format.MPEG4Audio); ok && !hbr(f) {
-		c := o.Codec
-		c.Fmtp = fmt.Sprintf("sizelength=%d;indexlength=%d;indexdeltalength=%d", f.SizeLength, f.IndexLength, f.IndexDeltaLength)
-		r.frames, _ = media.NewDepacketizer(c) // nil: the packets go on as they are
+	switch f := o.format.(type) {
+	case *format.MPEG4Audio:
+		if !hbr(f) {
+			c := o.Codec
+			c.Fmtp = fmt.Sprintf("sizelength=%d;indexlength=%d;indexdeltalength=%d", f.SizeLength, f.IndexLength, f.IndexDeltaLength)
+			r.frames, _ = media.NewDepacketizer(c) // nil: the packets go on as they are
+		}
+	case *format.MPEG4AudioLATM:
+		r.latm = newLATM(f)
 	}
 	return r
 }
@@ -171,11 +177,14 @@ func (r *receiver) rtp(p *rtp.Packet) {
 	if ssrc := r.ssrc.Load(); ssrc != p.SSRC {
 		r.ssrc.Store(p.SSRC)
 	}
-	if r.frames != nil {
+	switch {
+	case r.latm != nil:
+		r.units(input, p, now)
+	case r.frames != nil:
 		r.frame(input, p, now)
-		return
+	default:
+		r.packet(input, p, now)
 	}
-	r.packet(input, p, now)
 }
 
 // packet writes a packet as it is, after the parameter sets that a keyframe
@@ -240,6 +249,17 @@ func (r *receiver) frame(input *hub.Input, p *rtp.Packet, now time.Time) {
 	}
 	if err := input.WriteFrame(*f, now); err != nil {
 		r.intake.complain(fmt.Errorf("a frame of %s: %w", r.offer.Name, err))
+	}
+}
+
+// units writes what a packet of LATM completes.
+func (r *receiver) units(input *hub.Input, p *rtp.Packet, now time.Time) {
+	units, err := r.latm.push(p)
+	if err == nil && len(units) > 0 {
+		err = input.WriteFrame(media.Frame{Timestamp: p.Timestamp, Units: units}, now)
+	}
+	if err != nil {
+		r.intake.complain(fmt.Errorf("a packet of %s: %w", r.offer.Name, err))
 	}
 }
 

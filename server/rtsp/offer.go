@@ -7,6 +7,7 @@ import (
 
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"github.com/heliograph/heliograph/server/media"
 )
@@ -78,6 +79,11 @@ func nameOf(f format.Format) string {
 		return "MP3"
 	case *format.MPEG4AudioLATM:
 		return "AAC in LATM"
+	case *format.MPEG4Audio:
+		if f.Config.ExtensionSampleRate != 0 {
+			return "HE-AAC"
+		}
+		return media.AAC
 	case *format.G711:
 		if f.SampleRate != g711Rate || f.ChannelCount != 1 {
 			return fmt.Sprintf("G711 with %d Hz and %d channels", f.SampleRate, f.ChannelCount)
@@ -115,7 +121,9 @@ func codecOf(f format.Format) (c media.Codec, ok bool) {
 	case *format.MJPEG:
 		return media.Codec{Name: media.MJPEG, ClockRate: videoClock}, false
 	case *format.MPEG4Audio:
-		return aacOf(f)
+		return aacOf(f.Config)
+	case *format.MPEG4AudioLATM:
+		return latmOf(f)
 	case *format.Opus:
 		c := media.Codec{Name: media.Opus, ClockRate: 48_000, Channels: 2}
 		if f.ChannelCount == 2 {
@@ -134,14 +142,11 @@ func codecOf(f format.Format) (c media.Codec, ok bool) {
 	return media.Codec{}, false
 }
 
-// aacOf returns the codec of AAC by RFC 3640, in the mode that everybody sends
-// (AAC-hbr) or another.
-func aacOf(f *format.MPEG4Audio) (media.Codec, bool) {
-	c := media.AACCodec(f.Config)
-	if c.Fmtp == "" {
-		return c, false
-	}
-	return c, true
+// aacOf returns the codec of a configuration. With SBR nobody agrees on which
+// of its two rates the timestamps count.
+func aacOf(config *mpeg4audio.AudioSpecificConfig) (media.Codec, bool) {
+	c := media.AACCodec(config)
+	return c, c.Fmtp != "" && config.ExtensionSampleRate == 0
 }
 
 // hbr tells whether packets of AAC have the headers that the server's own have.

@@ -21,6 +21,7 @@ func TestPublishAndPlay(t *testing.T) {
 		"H264 and AAC by TCP":  {"tcp", "tcp", []string{"-c:a", "aac"}, media.AAC},
 		"H264 and AAC by UDP":  {"udp", "udp", []string{"-c:a", "aac"}, media.AAC},
 		"H264 and Opus by TCP": {"tcp", "udp", []string{"-c:a", "libopus"}, media.Opus},
+		"H264 and LATM by TCP": {"tcp", "tcp", []string{"-c:a", "aac", "-rtpflags", "latm"}, media.AAC},
 		"H264 and G711 by UDP": {"udp", "tcp", []string{"-c:a", "pcm_alaw", "-ar", "8000", "-ac", "1"}, media.PCMA},
 	} {
 		t.Run(name, func(t *testing.T) {
