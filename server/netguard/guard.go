@@ -19,7 +19,8 @@ const dialTime = 10 * time.Second
 // Guard dials only what it allows. It is safe for concurrent use.
 type Guard struct {
 	// set at construction
-	private bool
+	public  bool // reaches the internet
+	private bool // reaches the machine and its networks
 	own     map[netip.Addr]bool
 	never   []netip.Prefix
 	special []netip.Prefix
@@ -31,10 +32,18 @@ type Guard struct {
 // this machine although none of its interfaces has them (behind a NAT); they and
 // those of the interfaces are private.
 func New(private bool, own ...netip.Addr) *Guard {
-	g := &Guard{private: private, own: map[netip.Addr]bool{}, never: neverReached(), special: specialPurpose(), locals: net.InterfaceAddrs}
+	g := &Guard{public: true, private: private, own: map[netip.Addr]bool{}, never: neverReached(), special: specialPurpose(), locals: net.InterfaceAddrs}
 	for _, a := range own {
 		g.own[a.Unmap().WithZone("")] = true
 	}
+	return g
+}
+
+// NewLocal returns a guard for the addresses of the machine and its networks
+// alone: what New with private adds.
+func NewLocal() *Guard {
+	g := New(true)
+	g.public = false
 	return g
 }
 
@@ -50,9 +59,21 @@ func (g *Guard) Allow(a netip.Addr) error {
 			return fmt.Errorf("%w: %s belongs to no camera or server", ErrRefused, a)
 		}
 	}
-	if g.private {
+	if g.public && g.private {
 		return nil
 	}
+	err := g.outward(a)
+	switch {
+	case g.public:
+		return err
+	case err == nil:
+		return fmt.Errorf("%w: %s is not on a private network", ErrRefused, a)
+	}
+	return nil
+}
+
+// outward returns why an address is not one of the internet.
+func (g *Guard) outward(a netip.Addr) error {
 	if within(g.special, a) || !a.IsGlobalUnicast() {
 		return fmt.Errorf("%w: %s is on a private or special network", ErrRefused, a)
 	}

@@ -64,6 +64,8 @@ func TestAllow(t *testing.T) {
 		a := netip.MustParseAddr(c.addr)
 		require.Equal(t, c.public, public.Allow(a) == nil, "public %s", c.addr)
 		require.Equal(t, c.private, private.Allow(a) == nil, "private %s", c.addr)
+		local := c.private && !c.public && c.addr != "198.49.1.1" // that is the other guard's own
+		require.Equal(t, local, NewLocal().Allow(a) == nil, "local %s", c.addr)
 	}
 	require.ErrorIs(t, private.Allow(netip.Addr{}), ErrRefused)
 }

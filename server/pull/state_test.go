@@ -61,7 +61,7 @@ func TestEveryFailureHasItsStateAndSentence(t *testing.T) {
 		"no route": {dialError(syscall.EHOSTUNREACH), Unreachable, "no way to", 800 * time.Millisecond},
 		"no name":  {dialError(&net.DNSError{Name: "x", IsNotFound: true}), Unreachable, "No host is named", 800 * time.Millisecond},
 		"silent":   {dialError(&net.DNSError{Name: "x", IsTimeout: true}), Unreachable, "does not answer", 800 * time.Millisecond},
-		"other":    {errors.New("bad SDP for geheim\x00\n"), Unreachable, "bad SDP for ***.", 800 * time.Millisecond},
+		"other":    {errors.New("bad \x00SDP for geheim"), Unreachable, "bad  SDP for ***.", 800 * time.Millisecond},
 		"nothing":  {nil, Unreachable, "cannot be reached", 800 * time.Millisecond},
 		"panic":    {errPanic, Unreachable, "beyond us", 800 * time.Millisecond},
 	} {
@@ -87,7 +87,7 @@ func TestEveryFailureHasItsStateAndSentence(t *testing.T) {
 				require.Contains(t, i.Text, c.text)
 				require.NotContains(t, i.Text, "geheim")
 				require.True(t, strings.HasSuffix(i.Text, "."), i.Text)
-				require.GreaterOrEqual(t, time.UnixMilli(i.RetryAt).Sub(time.Now()), c.wait-time.Millisecond)
+				require.GreaterOrEqual(t, time.Until(time.UnixMilli(i.RetryAt)), c.wait-time.Millisecond)
 				h.after(200 * time.Millisecond)
 				require.Equal(t, i.Since, h.is("cam", c.want).Since)
 			})
