@@ -284,6 +284,7 @@ func program(t *testing.T, name string, args ...string) *tool {
 
 // wait returns how the program ended.
 func (p *tool) wait(t *testing.T) error {
+
 	t.Helper()
 	select {
 	case err := <-p.done:
@@ -314,7 +315,7 @@ func publish(t *testing.T, url string, args ...[]string) *tool {
 // decode plays some frames by ffmpeg and decodes them.
 func decode(t *testing.T, url string, frames int, args ...string) *tool {
 	t.Helper()
-	line := []string{"-hide_banner", "-loglevel", "info", "-nostdin", "-i", url}
+	line := []string{"-hide_banner", "-loglevel", "info", "-nostdin", "-analyzeduration", "500000", "-i", url}
 	return program(t, "ffmpeg", append(append(line, args...), "-frames:v", fmt.Sprint(frames), "-f", "null", "-")...)
 }
 

@@ -102,7 +102,8 @@ func (o *outlet) start(f *feed.Feed) ([]chunk.Message, error) {
 		values = append([]any{"@setDataFrame"}, values...)
 	}
 	stamp := stampOf(o.begin)
-	list := []chunk.Message{{Type: chunk.DataAMF0, Stream: o.stream, Time: stamp, Body: amf.Write(nil, values...)}}
+	// At time 0: ffmpeg takes metadata at another for subtitles.
+	list := []chunk.Message{{Type: chunk.DataAMF0, Stream: o.stream, Body: amf.Write(nil, values...)}}
 	for _, track := range f.Tracks() {
 		t, err := newOutletTrack(track)
 		if err != nil {
@@ -181,9 +182,10 @@ func (t *outletTrack) decodedAt(units [][]byte, shown time.Duration) time.Durati
 func stampOf(d time.Duration) uint32 { return uint32(d.Round(time.Millisecond) / time.Millisecond) }
 
 // metadataOf describes a feed as onMetaData does (FLV specification, section
-// E.5).
+// E.5). ffmpeg waits seconds for tracks that are named here or, without an
+// associative array, might come.
 func metadataOf(f *feed.Feed) *amf.Object {
-	o := &amf.Object{}
+	o := &amf.Object{Mixed: true}
 	set := func(key string, v any) {
 		if v != 0.0 {
 			o.Pairs = append(o.Pairs, amf.Pair{Key: key, Value: v})

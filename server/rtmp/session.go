@@ -114,7 +114,7 @@ func (s *session) answer(ctx context.Context, c command) (again bool) {
 		if c.id == 0 {
 			return true
 		}
-		return s.conn.command(0, "_result", c.id, nil, nil) == nil
+		return s.conn.command(0, "_result", c.id, nil, 0.0) == nil
 	}
 	return true // many send commands that nobody answers
 }

@@ -37,6 +37,7 @@ type Pair struct {
 // object, typed object, associative array or dictionary.
 type Object struct {
 	Pairs []Pair
+	Mixed bool // to be written as an associative array, which some players want of metadata
 }
 
 // Array is a list of values: a strict array, a dense array or a Vector.

@@ -198,7 +198,10 @@ func write(b []byte, v any) []byte {
 		}
 		return writeKey(append(b, string0), v)
 	case *Object:
-		b = append(b, object0)
+		if b = append(b, object0); v.Mixed {
+			b = append(b[:len(b)-1], ecmaArray0)
+			b = binary.BigEndian.AppendUint32(b, uint32(len(v.Pairs)))
+		}
 		for _, p := range v.Pairs {
 			b = write(writeKey(b, p.Key), p.Value)
 		}
