@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -245,7 +244,7 @@ func (c *camera) failed(s Source, err error, played bool) {
 	if err == nil {
 		err = ErrUnreachable
 	}
-	detail := strings.TrimRight(rules.Text(err.Error(), rules.Secrets(c.url)), ".")
+	detail := rules.Text(err.Error(), rules.Secrets(c.url))
 	c.fails++
 	c.next = time.Now().Add(d.delay(c.fails))
 	if d.state != c.status.state {

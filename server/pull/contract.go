@@ -11,7 +11,8 @@ import (
 
 // Opener speaks to cameras. Its errors wrap ErrPassword, ErrNoVideo, ErrFrozen,
 // hub.ErrBusy or the guard's netguard.ErrRefused; any other is taken for
-// ErrUnreachable.
+// ErrUnreachable. Where an error's text is a sentence it is shown to the owner
+// as it is.
 type Opener interface {
 	// Pull plays a camera into the hub under the request's grant until ctx
 	// ends, and calls Live when the first media came. When ctx ends it closes

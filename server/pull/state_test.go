@@ -61,6 +61,7 @@ func TestEveryFailureHasItsStateAndSentence(t *testing.T) {
 		"no route": {dialError(syscall.EHOSTUNREACH), Unreachable, "no way to", 800 * time.Millisecond},
 		"no name":  {dialError(&net.DNSError{Name: "x", IsNotFound: true}), Unreachable, "No host is named", 800 * time.Millisecond},
 		"silent":   {dialError(&net.DNSError{Name: "x", IsTimeout: true}), Unreachable, "does not answer", 800 * time.Millisecond},
+		"told":     {told("The camera at 192.168.1.20 serves geheim many."), Unreachable, "The camera at 192.168.1.20 serves *** many.", 800 * time.Millisecond},
 		"other":    {errors.New("bad \x00SDP for geheim"), Unreachable, "bad  SDP for ***.", 800 * time.Millisecond},
 		"nothing":  {nil, Unreachable, "cannot be reached", 800 * time.Millisecond},
 		"panic":    {errPanic, Unreachable, "beyond us", 800 * time.Millisecond},
@@ -94,6 +95,12 @@ func TestEveryFailureHasItsStateAndSentence(t *testing.T) {
 		})
 	}
 }
+
+// told is an error of an Opener that says it itself.
+type told string
+
+func (t told) Error() string { return string(t) }
+func (told) Unwrap() error   { return ErrUnreachable }
 
 var errPanic = errors.New("panic")
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/netguard"
+	"github.com/heliograph/heliograph/server/redact"
 	"github.com/heliograph/heliograph/server/retry"
 )
 
@@ -71,8 +73,26 @@ func (d diagnosis) delay(fails int) time.Duration {
 	return retry.Delay(fails, time.Second, 30*time.Second)
 }
 
-// words say the diagnosis. detail is the error, without secrets.
+// words say the diagnosis. detail is the error, without secrets: the Opener's own
+// sentence knows more than ours, if it is one.
 func (d diagnosis) words(u *url.URL, s Source, detail string) words {
+	w := d.plain(u, s, strings.TrimRight(detail, "."))
+	own, ok := redact.Sentence(detail)
+	switch d.state {
+	case Refused, Waiting:
+		return w
+	}
+	if ok {
+		w.owner = own
+	}
+	if d.state == WrongPassword {
+		w.owner += " The next tries are minutes apart, so that the camera does not lock the account; a change here is tried at once."
+	}
+	return w
+}
+
+// plain says it without the Opener's help.
+func (d diagnosis) plain(u *url.URL, s Source, detail string) words {
 	host := u.Hostname()
 	switch d.state {
 	case Refused:
@@ -84,7 +104,7 @@ func (d diagnosis) words(u *url.URL, s Source, detail string) words {
 		}
 	case WrongPassword:
 		return words{
-			owner:  fmt.Sprintf("The camera at %s does not accept this user name and password. Correct them here. It is asked again only seldom, so that it does not lock the account.", host),
+			owner:  fmt.Sprintf("The camera at %s does not accept this user name and password. Correct them here.", host),
 			viewer: "The camera of this stream does not let the server in. Its owner has to correct the password.",
 		}
 	case NoVideo:

@@ -14,7 +14,8 @@ type Sender interface {
 	// stream with open when it is ready for it, and calls sent with the number
 	// of bytes that left; the first call says that the target takes the stream.
 	// It returns ctx's error, why the subscription ended, or why the target
-	// could not be sent to, with network errors wrapped.
+	// could not be sent to, with network errors wrapped. Where the error's text
+	// is a sentence it is shown to a person as it is.
 	Send(ctx context.Context, target *url.URL, open func() (*hub.Subscription, error), sent func(bytes int)) error
 }
 

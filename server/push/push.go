@@ -251,7 +251,7 @@ func (p *push) failed(err error, played bool) {
 		err = errors.New("it ended the stream")
 	}
 	rules := redact.Target(p.url.Scheme)
-	detail := strings.TrimRight(rules.Text(err.Error(), rules.Secrets(p.url)), ".")
+	detail := rules.Text(err.Error(), rules.Secrets(p.url))
 	why := netguard.Why(err)
 	p.air.fails++
 	least := time.Second

@@ -373,4 +373,6 @@ func TestSentences(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, 10)
+	require.Equal(t, "The server at h refuses the key. Check it. It is tried again.",
+		sentence(netguard.Broken, u, false, false, "The server at h refuses the key. Check it."))
 }

@@ -3,19 +3,24 @@ package push
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/heliograph/heliograph/server/netguard"
+	"github.com/heliograph/heliograph/server/redact"
 )
 
 // sentence says why a target does not take the stream. detail is the error,
-// without secrets.
+// without secrets: the Sender's own sentence knows more than ours, if it is one.
 func sentence(why netguard.Reason, u *url.URL, private, played bool, detail string) string {
 	host := u.Hostname()
+	told, ok := redact.Sentence(detail)
 	switch {
 	case why == netguard.Refusal && private:
 		return fmt.Sprintf("%s is an address that belongs to no server. Check the address.", host)
 	case why == netguard.Refusal:
 		return fmt.Sprintf("%s is on this server's own or a private network. Only a push that an admin adds may go there.", host)
+	case ok:
+		return told + " It is tried again."
 	case why == netguard.Unknown:
 		return fmt.Sprintf("No host is named %s. Check the address.", host)
 	case why == netguard.Closed:
@@ -31,5 +36,5 @@ func sentence(why netguard.Reason, u *url.URL, private, played bool, detail stri
 	case why == netguard.Broken:
 		return fmt.Sprintf("%s closed the connection. Check the stream key, it is often the reason; it is tried again.", host)
 	}
-	return fmt.Sprintf("%s does not take the stream: %s. It is tried again.", host, detail)
+	return fmt.Sprintf("%s does not take the stream: %s. It is tried again.", host, strings.TrimRight(detail, "."))
 }

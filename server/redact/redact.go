@@ -19,7 +19,7 @@ import (
 const longElement = 16
 
 // maxText bounds a cleaned text, in characters.
-const maxText = 200
+const maxText = 300
 
 // assignment finds name=value where the name says that the value is a secret.
 // Cameras have such pairs in the query, and some in the path. Where pairs are
@@ -175,6 +175,21 @@ func (r Rules) Text(text string, secrets []string) string {
 		text = string(runes[:maxText-1]) + "…"
 	}
 	return strings.TrimSpace(text)
+}
+
+// sentence matches how a sentence begins, and an error of Go does not.
+var sentence = regexp.MustCompile(`^[A-Z][a-z]* [a-z]`)
+
+// Sentence tells whether a text can be shown to a person as it is, and ends it
+// with a full stop.
+func Sentence(text string) (string, bool) {
+	if !sentence.MatchString(text) {
+		return text, false
+	}
+	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "…") {
+		text += "."
+	}
+	return text, true
 }
 
 // replace takes a secret out of a text. A short one is taken out where it stands

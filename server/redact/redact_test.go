@@ -54,13 +54,32 @@ func TestText(t *testing.T) {
 		{"https://u:p4ss@h/w", "Authorization: Basic dTpwNHNz p4ss", "Authorization: Basic ••• •••"},
 		{"https://h/w?token=se%22cret", `get "https://h/w?token=se%22cret": bad token "se\"cret"`, `get "https://h/•••?token=•••": bad token "•••"`},
 		{"rtmp://h/app/key1", "line\r\nfeed\x1b[31m key1", "line  feed [31m •••"},
-		{"rtmp://h/app/key1", strings.Repeat("é", 300), strings.Repeat("é", 199) + "…"},
+		{"rtmp://h/app/key1", strings.Repeat("é", 400), strings.Repeat("é", 299) + "…"},
 	} {
 		u := parse(t, c.raw)
 		r := Target(u.Scheme)
 		require.Equal(t, c.want, r.Text(c.text, r.Secrets(u)), c.raw)
 	}
 	require.Empty(t, Camera().Secrets(parse(t, "rtsp://admin:***@cam/live")))
+}
+
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"The camera refuses the password. Check it.": "The camera refuses the password. Check it.",
+		"A camera is busy":                           "A camera is busy.",
+		"EOF":                                        "",
+		"":                                           "",
+		`Post "https://x/": timeout`:                 "",
+		"dial tcp: connection refused":               "",
+		"RTSP 1.0 expected":                          "",
+	} {
+		got, ok := Sentence(text)
+		require.Equal(t, want != "", ok, text)
+		if ok {
+			require.Equal(t, want, got)
+		}
+	}
 }
 
 // No secret of an address is left in what is shown of it, nor in an error that
