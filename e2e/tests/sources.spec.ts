@@ -1,15 +1,15 @@
 import type { Page } from '@playwright/test';
 import { accessible } from '../lib/axe';
-import { absent, Encoder, type Sending } from '../lib/encoder';
+import { encode, lacks, type Door, type Media, type Tool } from '../lib/encoder';
 import { Server } from '../lib/server';
 import { expect, plays, said, test as base } from '../lib/test';
 
 const password = 'a long enough password';
-const why = absent();
+const why = lacks('ffmpeg');
 
 interface Fixtures {
   /** Publishes to an address, and ends with the test. */
-  encoder: (address: string, o?: Sending) => Encoder;
+  encoder: (address: string, trait?: Media['trait']) => Tool;
   /** A page of the owner, signed in. */
   owner: Page;
   /** Another server, where anyone may publish. */
@@ -18,15 +18,17 @@ interface Fixtures {
 
 const test = base.extend<Fixtures>({
   encoder: async ({}, use, info) => {
-    const made: Encoder[] = [];
-    await use((address, o) => {
-      const e = new Encoder(address, o);
+    const made: Tool[] = [];
+    await use((address, trait) => {
+      const door = address.slice(0, address.indexOf(':')) as Door;
+      const media: Media = { video: 'h264', audio: door === 'rtsp' ? 'opus' : 'aac', ...(trait ? { trait } : {}) };
+      const e = encode(media, door, address);
       made.push(e);
       return e;
     });
     for (const e of made) {
       await e.stop();
-      if (info.status !== info.expectedStatus) await info.attach('ffmpeg.log', { body: e.log });
+      if (info.status !== info.expectedStatus) await info.attach('ffmpeg.log', { body: e.said });
     }
   },
   owner: async ({ person }, use) => {
@@ -70,7 +72,7 @@ test('a visitor of an open server connects an encoder without a key', async ({ p
   expect(address).toMatch(/^rtmp:\/\/127\.0\.0\.1:\d+\/live\/ridge$/);
   const e = encoder(address);
   await expect(arriving(page)).toContainText('ridge by RTMP');
-  await expect(arriving(page)).toContainText('H.264 640×360, 30 fps');
+  await expect(arriving(page)).toContainText('H.264 320×180, 30 fps');
   await expect(arriving(page)).toContainText('AAC 48 kHz, stereo');
   await expect(arriving(page)).toContainText('every 1.0 s');
   await expect(arriving(page)).toContainText(/\d+ kb\/s|\d+\.\d+ Mb\/s/);
@@ -122,7 +124,7 @@ test.describe('publishing needs a key', () => {
     await owner.getByLabel('Stream name').fill('ridge');
     await owner.getByRole('button', { name: 'Make a key' }).click();
     const address = await copied(owner, 'RTMP address');
-    encoder(address, { bFrames: true });
+    encoder(address, 'b-frames');
     await expect(arriving(owner).getByText('The encoder sends B-frames', { exact: true })).toBeVisible();
     await expect(arriving(owner)).toContainText('OBS');
     await accessible(owner, { tall: true });
@@ -145,13 +147,13 @@ test.describe('publishing needs a key', () => {
       await dialog.getByRole('button', { name: 'Test' }).click();
       await expect(dialog.getByText('It works.')).toBeVisible({ timeout: 5000 });
     }).toPass();
-    await expect(dialog).toContainText('H.264 640×360');
+    await expect(dialog).toContainText('H.264 320×180');
     await accessible(owner, { tall: true });
     await owner.setViewportSize({ width: 1280, height: 800 });
     await dialog.getByRole('button', { name: 'Add', exact: true }).click();
     await expect(pulled(owner)).toContainText(/Live for|Live\./);
     await owner.getByLabel('Stream name').fill('gate');
-    await expect(arriving(owner)).toContainText('H.264 640×360');
+    await expect(arriving(owner)).toContainText('H.264 320×180');
     await pulled(owner).getByRole('button', { name: 'Edit gate' }).click();
     const edit = owner.getByRole('dialog', { name: 'Edit gate' });
     await edit.getByRole('radio', { name: 'Only while watched' }).check();

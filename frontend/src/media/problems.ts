@@ -35,6 +35,7 @@ const words: Record<string, Words> = {
   wrong_password: { title: 'The name or password is wrong', message: 'Check both. Many cameras have a user of their own for video.' },
   no_video: { title: 'No video that can be carried', message: 'The address answers, but what it sends cannot be passed on.' },
   refused: { title: 'This address is not allowed', message: 'It is on the server’s own or a private network. An admin can allow that for a source.' },
+  switched_off: { title: 'This server does not offer that', message: 'It was started without it. Its owner can switch it on in the settings.' },
   http_404: { title: 'Not found', message: 'The server does not have this. It may be newer or older than the page: reload it.' },
   no_webrtc: { title: 'This browser has no WebRTC', message: 'It is missing or turned off in the settings. Open the page in another browser.' },
   insecure: { title: 'The camera needs a secure page', message: 'Browsers give cameras and microphones only to https:// pages and to http://localhost. Open the studio over https, or on the server itself.' },
