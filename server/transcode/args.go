@@ -63,6 +63,8 @@ const (
 )
 
 // videoArgs make the child's arguments for H264 that every browser plays.
+// zerolatency spends a frame's share of the rate by the frames a second that it
+// was told, since by timestamps it would have to wait for the next frame.
 func videoArgs(codec string, t media.Traits, sync string) []string {
 	threads := 1
 	if t.Width*t.Height > oneThreadPixels {
@@ -74,7 +76,7 @@ func videoArgs(codec string, t media.Traits, sync string) []string {
 	}
 	rate := strconv.Itoa(bitrate(codec, t))
 	return append(inputArgs(threads), "-map", "0:v:0", "-vf", filter, sync, "passthrough", "-enc_time_base", "1/90000",
-		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0", "-x264-params", "force-cfr=0",
+		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0",
 		"-g", "600", "-sc_threshold", "0", "-force_key_frames", "expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+1))",
 		"-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-threads", "0",
 		"-flush_packets", "1", "-flvflags", "no_metadata+no_sequence_end+no_duration_filesize", "-f", "flv", "pipe:1")

@@ -91,8 +91,8 @@ func (f *video) shapeOf(units [][]byte) []byte {
 
 func (f *video) append(b []byte, a arrival) ([]byte, error) {
 	units := f.sets.Complete(a.frame.Units)
-	if a.frame.Keyframe && (!bytes.Equal(f.shapeOf(units), f.shape) || f.traits().Interlaced != f.begun.Interlaced) {
-		return b, errGap // a child cannot change its size, nor its filters
+	if a.frame.Keyframe && (!bytes.Equal(f.shapeOf(units), f.shape) || f.outdated()) {
+		return b, errGap // a child cannot change its size, nor its arguments
 	}
 	stamp := f.stamps.extend(a.frame.Timestamp)
 	pts := span(stamp-f.origin, videoRate)
@@ -112,6 +112,14 @@ func (f *video) append(b []byte, a arrival) ([]byte, error) {
 	}
 	f.journal.add(entry{pts: pts, stamp: stamp, at: a.at})
 	return appendBlock(b, pts, a.frame.Keyframe, parts), nil
+}
+
+// outdated tells whether other arguments are right now than when the child
+// began.
+func (f *video) outdated() bool {
+	now := f.traits()
+	faster := fps(now) / fps(f.begun)
+	return now.Interlaced != f.begun.Interlaced || now.FPS > 0 && (faster > 1.4 || faster < 0.7)
 }
 
 // read finds the timestamp of each picture by the one that went in with it:
