@@ -48,8 +48,9 @@ func (p *pulled) Close(reason error) {
 }
 
 // Pull plays a camera into the stream that grant names, which begins with the
-// first media, and blocks as long as it plays. It returns nil when ctx ends, the
-// hub's reason when that ends it, and else one of ErrPassword, ErrNoVideo,
+// first media, and blocks as long as it plays. It returns nil when ctx ends, and
+// the stream ends with ctx's cause, hub.ErrEnded when there is none; the hub's
+// reason when that ends it; and else one of ErrPassword, ErrNoVideo,
 // ErrUnreachable and ErrFrozen, with a sentence about what happened and what to
 // do.
 func (p *Puller) Pull(ctx context.Context, grant auth.Grant, s Source) error {
@@ -70,7 +71,11 @@ func (p *Puller) Pull(ctx context.Context, grant auth.Grant, s Source) error {
 	err = c.follow(ctx, in, src)
 	c.client.Close()
 	if ctx.Err() != nil {
-		in.close(hub.ErrEnded)
+		reason := context.Cause(ctx)
+		if errors.Is(reason, context.Canceled) {
+			reason = hub.ErrEnded
+		}
+		in.close(reason)
 		return nil
 	}
 	in.close(err)
