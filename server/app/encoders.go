@@ -181,5 +181,8 @@ func (a *App) newTranscoder(metrics *metric.Registry) (*transcode.Transcoder, er
 	return transcode.New(transcode.Config{Video: a.cfg.Settings.Transcode == "auto", Log: a.cfg.Log, Metrics: metrics})
 }
 
+// watching is the grant of what the operator has told the server to send on.
+func watching(stream string) auth.Grant { return auth.System(auth.Watch, stream) }
+
 // publishing is the grant of what the operator has told the server to fetch.
 func publishing(stream string) auth.Grant { return auth.System(auth.Publish, stream) }

@@ -123,11 +123,7 @@ func sourceRefusal(err error) error {
 	if errors.As(err, &state) {
 		return &web.Refusal{Status: http.StatusUnprocessableEntity, Code: string(state.State), Text: state.Text}
 	}
-	for _, r := range []struct {
-		err    error
-		status int
-		code   string
-	}{
+	return refusal(err, []refused{
 		{pull.ErrURL, http.StatusBadRequest, "bad_request"},
 		{pull.ErrTransport, http.StatusBadRequest, "bad_request"},
 		{pull.ErrWhen, http.StatusBadRequest, "bad_request"},
@@ -136,12 +132,7 @@ func sourceRefusal(err error) error {
 		{pull.ErrFixed, http.StatusConflict, "fixed"},
 		{pull.ErrFull, http.StatusConflict, "full"},
 		{pull.ErrNotFound, http.StatusNotFound, "not_found"},
-	} {
-		if errors.Is(err, r.err) {
-			return &web.Refusal{Status: r.status, Code: r.code, Text: sentence(err.Error())}
-		}
-	}
-	return err
+	})
 }
 
 // sentence makes an error's text one for people.

@@ -32,7 +32,7 @@ func (s *Server) addPush(w http.ResponseWriter, r *http.Request, by auth.Account
 		Problem(w, http.StatusBadRequest, codeBadRequest, "A push needs a URL, like rtmp://live.example.org/app/KEY.")
 		return
 	}
-	info, err := s.cfg.Remote.Pushes.Add(r.Context(), body.Stream, body.URL)
+	info, err := s.cfg.Remote.Pushes.Add(r.Context(), body.Stream, body.URL, by.Role.Includes(auth.Admin))
 	if err != nil {
 		s.refuse(w, r, err)
 		return

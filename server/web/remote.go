@@ -77,8 +77,9 @@ type SourceTest struct {
 type Pushes interface {
 	// List returns all in the order in which they were made.
 	List() []PushInfo
-	// Add begins a push. It returns a *Refusal: of a URL that is none, of one too many.
-	Add(ctx context.Context, stream, url string) (PushInfo, error)
+	// Add begins a push; only an admin's may go to private addresses. It returns
+	// a *Refusal: of a URL that is none, of one too many.
+	Add(ctx context.Context, stream, url string, admin bool) (PushInfo, error)
 	// Enable switches a push on or off. It returns a *Refusal when there is none.
 	Enable(ctx context.Context, id string, on bool) (PushInfo, error)
 	// Remove returns a *Refusal when there is none, or the settings file fixes it.

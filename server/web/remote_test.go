@@ -80,7 +80,7 @@ func (s sources) Test(ctx context.Context, set SourceSettings) (SourceTest, erro
 
 func (p pushes) List() []PushInfo { return nil }
 
-func (p pushes) Add(_ context.Context, stream, url string) (PushInfo, error) {
+func (p pushes) Add(_ context.Context, stream, url string, _ bool) (PushInfo, error) {
 	return PushInfo{ID: "p1", Stream: stream, URL: "rtmp://b/app/•••", Enabled: true, State: "waiting"}, p.note(stream + " " + url)
 }
 
