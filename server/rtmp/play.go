@@ -123,7 +123,7 @@ func (s *session) send(ctx context.Context, c command, p *playout) {
 		_ = s.conn.control(streamEOF, c.stream)
 	case errors.Is(err, errExpired):
 		_ = s.conn.status(c.stream, "error", "NetStream.Play.Failed", "The key or token has expired: get a new one.")
-	case errors.Is(err, hub.ErrShutdown):
+	case errors.Is(err, hub.ErrShutdown), errors.Is(err, context.Canceled):
 		_ = s.conn.status(c.stream, "error", "NetStream.Play.Failed", "The server is shutting down: try again in a minute.")
 	default:
 		s.server.log.Info("player ended", "proto", proto, "peer", s.peer, "reason", err)

@@ -74,6 +74,8 @@ func (s *session) publish(ctx context.Context, c command) {
 	defer s.server.count.publishers.Add(-1)
 	reason := errLost
 	defer func() { pub.Close(reason) }() // also when a peer's bytes cause a panic
+	stop := context.AfterFunc(ctx, func() { pub.Close(hub.ErrShutdown) })
+	defer stop()
 	if end := grant.Expires(); !end.IsZero() {
 		timer := time.AfterFunc(time.Until(end), func() { pub.Close(errExpired) })
 		defer timer.Stop()

@@ -95,7 +95,9 @@ func TestSenderEnds(t *testing.T) {
 	to.stop()
 	require.ErrorContains(t, <-lost, "shutting down")
 	require.Error(t, <-ended)
-	_, ended, _ = push(t, from, "harbour", newHouse(t, true).url+"/quay")
+	other := newHouse(t, true)
+	_, ended, _ = push(t, from, "harbour", other.url+"/quay")
+	other.live("quay", 1)
 	require.NoError(t, p.cmd.Process.Signal(interrupt))
 	require.ErrorIs(t, <-ended, hub.ErrEnded)
 }

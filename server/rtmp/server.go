@@ -33,6 +33,7 @@ const (
 	idleTime      = 15 * time.Second // between two messages of a publisher
 	writeTime     = 10 * time.Second // for one write
 	lingerTime    = time.Second      // for a refused client to read why
+	farewellTime  = time.Second      // for all clients when the server stops
 	findTime      = 15 * time.Second // for a stream that has to be brought
 )
 
@@ -190,13 +191,13 @@ func (s *Server) accept(ctx context.Context, l *limit.Listener) {
 // serve is the life of one connection.
 func (s *Server) serve(ctx context.Context, c net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(farewellTime, func() { _ = c.Close() }) })
 	defer func() {
 		if r := recover(); r != nil {
 			s.fault(c.RemoteAddr().String(), r)
 		}
-		cancel()
 		stop()
+		cancel()
 		_ = c.Close()
 	}()
 	(&session{server: s, conn: newConn(c), peer: c.RemoteAddr().String(), addr: addrOf(c)}).run(ctx)

@@ -9,6 +9,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 
 	"github.com/heliograph/heliograph/server/media"
 )
@@ -197,7 +198,8 @@ func newOpus(b []byte) (*Decoder, error) {
 }
 
 // Units returns the units of a frame, as package media has them, and whether
-// it can be decoded without earlier ones. A frame may have none.
+// it can be decoded without earlier ones: some senders forget to say so, so the
+// frame itself is asked too. A frame may have none.
 func (d *Decoder) Units(t Tag) (units [][]byte, keyframe bool, err error) {
 	switch d.Codec.Name {
 	case media.H264:
@@ -208,12 +210,19 @@ func (d *Decoder) Units(t Tag) (units [][]byte, keyframe bool, err error) {
 		return units, t.Keyframe || h265.IsRandomAccess(units), err
 	case media.AV1:
 		units, err = d.obus(t)
-		return units, t.Keyframe, err
+		return units, t.Keyframe || av1.IsRandomAccess2(units), err
 	}
 	if len(t.Payload) == 0 {
 		return nil, false, nil
 	}
-	return [][]byte{t.Payload}, t.Keyframe, nil
+	return [][]byte{t.Payload}, t.Keyframe || d.Codec.Name == media.VP9 && vp9Key(t.Payload), nil
+}
+
+// vp9Key tells whether a frame of VP9 is a keyframe, by its uncompressed header
+// (VP9 section 6.2).
+func vp9Key(b []byte) bool {
+	var h vp9.Header
+	return h.Unmarshal(b) == nil && !h.NonKeyFrame
 }
 
 // nals splits a frame into NAL units by the lengths before them. Empty ones
