@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,40 @@ func TestCodecChanges(t *testing.T) {
 		defer h.srv.stages.mu.Unlock()
 		return len(h.srv.stages.list) <= 1
 	}, patience, time.Millisecond)
+}
+
+// A publisher that comes back with the same tracks, one after the other, keeps
+// its players.
+func TestPublisherComesBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true)
+	codecs := map[media.Kind]media.Codec{
+		media.Video: media.H264Codec(testSPS, testPPS), media.Audio: {Name: media.PCMU, ClockRate: 8000},
+	}
+	var video *hub.Input
+	come := func() {
+		pub, err := h.hub.Publish(auth.System(auth.Publish, "harbour"), source{}, hub.Options{Proto: "test"})
+		require.NoError(t, err)
+		for _, k := range []media.Kind{media.Audio, media.Video} {
+			in, err := pub.AddTrack(k, codecs[k])
+			require.NoError(t, err)
+			video = in
+		}
+	}
+	come()
+	w, url := h.wire(), h.url+"/harbour"
+	require.Equal(t, base.StatusOK, w.do("DESCRIBE", url, nil, "").StatusCode)
+	res := w.do("SETUP", url+"/trackID=0", base.Header{"Transport": {"RTP/AVP/TCP;unicast;interleaved=0-1"}}, "")
+	require.Equal(t, base.StatusOK, res.StatusCode)
+	session := base.Header{"Session": {strings.Split(res.Header["Session"][0], ";")[0]}}
+	require.Equal(t, base.StatusOK, w.do("PLAY", url, session, "").StatusCode)
+	come()
+	require.Never(t, func() bool { return h.log.count("rtsp player ended") > 0 }, changeTime+100*time.Millisecond, 10*time.Millisecond)
+	video.WritePacket(hub.Incoming{Seq: 1, Timestamp: 1, Marker: true, Arrival: time.Now(), Payload: []byte{0x65, 1, 2}})
+	f := base.InterleavedFrame{Channel: 1}
+	for f.Channel != 0 { // RTCP comes too
+		require.NoError(t, f.Unmarshal(w.in))
+	}
 }
 
 func TestTokenExpires(t *testing.T) {

@@ -19,6 +19,10 @@ import (
 // whose publisher has just come.
 const tracksTime = 3 * time.Second
 
+// changeTime is how long tracks may be others before players are sent away: a
+// publisher that comes back has one track after the other.
+const changeTime = time.Second
+
 // errChanged says that the stream has other tracks than were described.
 var errChanged = errors.New("the stream has other tracks or codecs now")
 
@@ -38,7 +42,8 @@ type player struct {
 	expiry *time.Timer
 
 	// atomic
-	session atomic.Pointer[gortsplib.ServerSession] // nil while only described
+	session  atomic.Pointer[gortsplib.ServerSession] // nil while only described
+	doubtful atomic.Bool                             // the tracks are looked at again soon
 }
 
 // describe tells a player what a stream has.
@@ -158,9 +163,15 @@ func awaitTracks(ctx context.Context, sub *hub.Subscription) error {
 // changed ends the session when its description is not true any more; players
 // ask for the new one when they come again.
 func (p *player) changed() {
-	if p.stage.stale() {
-		p.drop(errChanged)
+	if !p.stage.stale() || !p.doubtful.CompareAndSwap(false, true) {
+		return
 	}
+	time.AfterFunc(changeTime, func() {
+		p.doubtful.Store(false)
+		if p.stage.stale() {
+			p.drop(errChanged)
+		}
+	})
 }
 
 // drop ends the session.

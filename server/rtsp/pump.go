@@ -67,7 +67,7 @@ func newPump(out recorder, st *stage, d *description.Session, sent func(bytes in
 	for i, t := range st.tracks {
 		track := &pumped{}
 		track.feeder = &feeder{
-			track: t, media: d.Medias[i], payloadType: d.Medias[i].Formats[0].PayloadType(), out: out,
+			track: t, codec: st.codecs[i], media: d.Medias[i], payloadType: d.Medias[i].Formats[0].PayloadType(), out: out,
 			sent: func(bytes int, err error) { track.err = err },
 		}
 		p.tracks = append(p.tracks, track)
@@ -86,15 +86,17 @@ func (p *pump) run(ctx context.Context, sub *hub.Subscription, c *camera) error 
 		defer t.feeder.track.Attach(waker{p.wake})()
 		t.begin()
 	}
+	var retry, doubt <-chan time.Time
 	if p.stage.stale() {
-		return errChanged
+		doubt = time.After(changeTime)
 	}
-	var retry <-chan time.Time
 	for {
 		select {
 		case <-p.wake:
 		case <-retry:
 		case <-changed:
+			doubt = time.After(changeTime)
+		case <-doubt:
 			if p.stage.stale() {
 				return errChanged
 			}

@@ -102,7 +102,7 @@ func (l *stages) enter(st *stage) *stage {
 	st.players = 1
 	for i, t := range st.tracks {
 		m := st.out.Desc.Medias[i]
-		st.detach = append(st.detach, t.Attach(&feeder{track: t, media: m, payloadType: m.Formats[0].PayloadType(), out: st.out}))
+		st.detach = append(st.detach, t.Attach(&feeder{track: t, codec: st.codecs[i], media: m, payloadType: m.Formats[0].PayloadType(), out: st.out}))
 	}
 	return st
 }
@@ -132,6 +132,7 @@ type writer interface {
 type feeder struct {
 	// set at construction
 	track       *hub.Track
+	codec       media.Codec // that was described
 	media       *description.Media
 	payloadType uint8
 	out         writer
@@ -141,8 +142,12 @@ type feeder struct {
 var _ hub.PacketSink = (*feeder)(nil)
 
 // WritePacket sends a packet with its moment on the server's clock, of which the
-// sender reports are made that keep sound and picture in step.
+// sender reports are made that keep sound and picture in step. What is of
+// another codec than was described is left out.
 func (f *feeder) WritePacket(p *media.Packet) {
+	if f.track.Codec() != f.codec {
+		return
+	}
 	at, known := f.track.TimeOf(p.Timestamp)
 	if !known {
 		at = time.Unix(0, p.Arrival)
