@@ -19,7 +19,7 @@ export function lively(seen: Seen, kind: 'video' | 'audio'): boolean {
 
 function receiving(door: Door, url: string): string[] {
   if (door === 'rtsp' || door === 'rtsp-udp') return ['-rtsp_transport', door === 'rtsp' ? 'tcp' : 'udp', '-i', url];
-  return ['-i', url];
+  return [...(door === 'srt' ? ['-analyzeduration', '2M'] : []), '-i', url]; // MPEG-TS is looked at for 5 s otherwise
 }
 
 /** Watches `url` with ffmpeg for some seconds of media and returns what it decoded; gives up after `limit` s. */
@@ -49,7 +49,7 @@ function seen(hashes: string, said: string): Omit<Seen, 'error'> {
   let samples = 0;
   for (const line of hashes.split('\n')) {
     const [stream, , , duration, , hash] = line.split(',').map((f) => f.trim());
-    if (hash === undefined) continue;
+    if (line.startsWith('#') || hash === undefined) continue;
     if (kinds.get(stream ?? '') === 'video') pictures.push(hash);
     else samples += Number(duration);
   }
