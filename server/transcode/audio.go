@@ -125,6 +125,9 @@ func (f *audio) begin(a arrival) (args []string, header []byte, ok bool) {
 func (f *audio) append(b []byte, a arrival) ([]byte, error) {
 	stamp := f.stamps.extend(a.frame.Timestamp)
 	for _, unit := range a.frame.Units {
+		if len(unit) == 0 {
+			continue
+		}
 		ticks := f.length(unit)
 		at, err := f.pacer.place(span(stamp-f.origin, f.rate), span(ticks, f.rate))
 		if err == nil && at > maxFile {
@@ -133,7 +136,7 @@ func (f *audio) append(b []byte, a arrival) ([]byte, error) {
 		if err != nil {
 			return b, err
 		}
-		if at >= 0 && len(unit) > 0 {
+		if at >= 0 {
 			f.journal.add(entry{pts: at, stamp: stamp, at: a.at})
 			b = appendBlock(b, at, true, [][]byte{unit})
 		}

@@ -214,6 +214,10 @@ func TestGarbageVideo(t *testing.T) {
 		var units [][]byte
 		for _, n := range u.units {
 			n = append([]byte(nil), n...)
+			if kind := n[0] & 0x1F; kind == 7 || kind == 8 { // others begin another child each
+				units = append(units, n)
+				continue
+			}
 			for k := 1; k < len(n); k += 1 + random.IntN(60) {
 				n[k] = byte(random.Uint32())
 			}
@@ -385,4 +389,37 @@ func TestTail(t *testing.T) {
 	_, _ = said.Write([]byte(strings.Repeat("x", 5000) + "\xff end"))
 	require.Len(t, said.String(), maxSaid)
 	require.True(t, strings.HasSuffix(said.String(), "? end"))
+}
+
+// A child that says nothing is noticed, and what it started ends with it.
+func TestSilentChild(t *testing.T) {
+	t.Parallel()
+	c, err := startChild(fakeFFmpeg(t, "sleep 1000 & wait"), nil)
+	require.NoError(t, err)
+	c.wait(20 * time.Millisecond)
+	_, err = c.stdout.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	c.kill()
+	begun := time.Now()
+	require.ErrorContains(t, c.reap(), "killed")
+	require.Less(t, time.Since(begun), c.cmd.WaitDelay, "nobody holds its pipes")
+}
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, guard(func() error { return errGap }), errGap)
+	require.ErrorContains(t, guard(func() error { panic("oh") }), "oh")
+}
+
+// A source that jumps with each frame does not start a child for each.
+func TestEndlessJumps(t *testing.T) {
+	t.Parallel()
+	codec, list := aacSource(t, tone("0", "1"), "48000", "1")
+	s := newStage(t, codec, media.Traits{}, media.Opus)
+	for i := range 400 {
+		s.jump(unit{stamp: int64(i) * 48000, units: list[i%40].units})
+	}
+	require.Eventually(t, func() bool { return s.metric("heliograph_transcode_started_total") >= 3 }, patience, 5*time.Millisecond)
+	s.stop()
+	require.Less(t, s.metric("heliograph_transcode_started_total"), 20.0)
 }

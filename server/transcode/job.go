@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,27 +98,30 @@ func (t *Transcoder) newJob(from *hub.Track, to *hub.Input, traits func() media.
 	return j, err
 }
 
-// run has children convert until ctx ends.
+// run has children convert until ctx ends. Children of a source that keeps
+// jumping are started no faster than those that die.
 func (j *job) run(ctx context.Context) error {
 	delay := firstDelay
 	for ctx.Err() == nil {
 		begun := time.Now()
 		err := j.session(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, errGap), errors.Is(err, errIdle):
+		if ctx.Err() != nil || errors.Is(err, errIdle) {
 			continue
-		default:
+		}
+		if !errors.Is(err, errGap) {
 			j.counts.failed.Inc()
 			j.complain(err)
-			if time.Since(begun) > goodLife {
-				delay = firstDelay
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(delay):
-			}
-			delay = min(2*delay, lastDelay)
+		}
+		if time.Since(begun) > goodLife {
+			delay = firstDelay
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+		delay = min(2*delay, lastDelay)
+		if j.held != nil && time.Since(j.held.at) > j.intake.maxWait {
+			j.held = nil
 		}
 	}
 	return ctx.Err()
@@ -134,7 +138,12 @@ func (j *job) complain(err error) {
 // session is the life of one child. It begins with the first frame that a file
 // can begin with.
 func (j *job) session(ctx context.Context) error {
-	args, header, err := j.begin(ctx)
+	var args []string
+	var header []byte
+	err := guard(func() (err error) {
+		args, header, err = j.begin(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -150,12 +159,10 @@ func (j *job) session(ctx context.Context) error {
 	var fed error
 	var feeder sync.WaitGroup
 	feeder.Go(func() {
-		fed = j.feed(feeding, c, header)
-		if fed != nil {
-			c.kill()
-		}
+		fed = guard(func() error { return j.feed(feeding, c, header) })
+		c.kill()
 	})
-	read := j.drain(c)
+	read := guard(func() error { return j.drain(c) })
 	stop()
 	c.kill()
 	feeder.Wait()
@@ -168,14 +175,28 @@ func (j *job) session(ctx context.Context) error {
 	case errors.Is(read, os.ErrDeadlineExceeded) && time.Since(j.fed) > silence:
 		return errIdle
 	}
-	return fmt.Errorf("%w (%w)", ended, read)
+	if !errors.Is(fed, context.Canceled) { // by the end of what comes out
+		read = fed
+	}
+	return fmt.Errorf("%w: %w", ended, read)
+}
+
+// guard makes an error of a panic: what a source or a child sends must not end
+// the server.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // begin waits for a frame that a file can begin with.
 func (j *job) begin(ctx context.Context) (args []string, header []byte, err error) {
 	for {
 		if j.held == nil {
-			a, err := j.take(ctx, time.Now())
+			a, err := j.take(ctx, time.Time{})
 			if err != nil {
 				return nil, nil, err
 			}
