@@ -162,11 +162,11 @@ func TestTokenExpires(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, false)
 	h.key("harbour", true)
-	token, err := h.auth.NewToken(auth.Publish, "harbour", time.Second)
+	w := h.wire()
+	token, err := h.auth.NewToken(auth.Publish, "harbour", 2*time.Second)
 	require.NoError(t, err)
-	p := publish(t, h.url+"/harbour?token="+token, "tcp", picture, h264)
-	h.live("harbour", 1)
-	require.Error(t, p.wait(t))
+	w.record(h, "harbour?token="+token, recordTCP)
+	w.closed()
 	assert.Equal(t, 1, h.log.count("the token's time is over"))
 }
 
