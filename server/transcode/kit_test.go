@@ -100,14 +100,20 @@ func (c *collector) reached(t testing.TB, stamp int64) {
 	})
 }
 
+// installed is the ffmpeg of this machine and the list of its encoders: asking
+// it takes longer than most tests.
+var installed = sync.OnceValues(func() (program, []byte) {
+	p := probe("")
+	list, _ := ask(context.Background(), p.path, "-encoders")
+	return p, list
+})
+
 func needFFmpeg(t testing.TB, encoders ...string) {
 	t.Helper()
-	p := probe("")
+	p, list := installed()
 	if p.path == "" {
 		t.Skip(p.why)
 	}
-	list, err := ask(context.Background(), p.path, "-encoders")
-	require.NoError(t, err)
 	for _, e := range encoders {
 		if !has(list, e) {
 			t.Skip("this ffmpeg has no " + e)
@@ -120,9 +126,8 @@ func newStage(t testing.TB, codec media.Codec, traits media.Traits, target strin
 	t.Helper()
 	needFFmpeg(t)
 	s := &stage{t: t, metrics: metric.New(), base: time.Now(), out: &collector{more: make(chan struct{})}}
-	var err error
-	s.transcoder, err = New(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	require.NoError(t, err)
+	found, _ := installed()
+	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, found)
 	s.transcoder.maxWait = patience // a busy machine starts children slowly
 	h := hub.New(hub.Config{Converter: traitor{s.transcoder, traits}})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -136,6 +141,7 @@ func newStage(t testing.TB, codec media.Codec, traits media.Traits, target strin
 		<-ended
 	})
 	t.Cleanup(s.stop)
+	var err error
 	s.publication, err = h.Publish(auth.System(auth.Publish, "harbour"), source{}, hub.Options{})
 	require.NoError(t, err)
 	s.stream = s.publication.Stream()

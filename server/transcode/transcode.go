@@ -66,14 +66,17 @@ func New(cfg Config) (*Transcoder, error) {
 	if cfg.MaxVideo < 0 {
 		return nil, errors.New("the number of videos that are converted at once cannot be negative")
 	}
+	return newTranscoder(cfg, probe(cfg.Path)), nil
+}
+
+func newTranscoder(cfg Config, found program) *Transcoder {
 	if cfg.MaxVideo == 0 {
 		cfg.MaxVideo = max(1, runtime.NumCPU()/2)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Transcoder{cfg: cfg, maxWait: maxWait, running: map[*job]struct{}{}}
-	t.program = probe(cfg.Path)
+	t := &Transcoder{cfg: cfg, program: found, maxWait: maxWait, running: map[*job]struct{}{}}
 	if t.program.why != "" {
 		cfg.Log.Warn("conversion is limited", "reason", t.program.why)
 	}
@@ -87,7 +90,7 @@ func New(cfg Config) (*Transcoder, error) {
 		emit(media.Video.String(), float64(t.video.Load()))
 	})
 	cfg.Metrics.GaugeVecFunc("heliograph_transcode_lag_seconds", "How long the slowest conversion holds its sound or pictures.", "kind", t.emitLag)
-	return t, nil
+	return t
 }
 
 // Available tells whether anything can be converted.
