@@ -167,7 +167,7 @@ func TestTokenExpires(t *testing.T) {
 	require.NoError(t, err)
 	w.record(h, "harbour?token="+token, recordTCP)
 	w.closed()
-	assert.Equal(t, 1, h.log.count("the token's time is over"))
+	require.Eventually(t, func() bool { return h.log.count("the token's time is over") == 1 }, patience, time.Millisecond)
 }
 
 // intake makes an intake of one offer outside of any session.
