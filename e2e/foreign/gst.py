@@ -12,8 +12,8 @@ from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 from session import Session, arguments, tell, when_told_to_end  # noqa: E402
 
 VIDEO = {
-    "H264": "x264enc tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=30 ! "
-    "video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 aggregate-mode=zero-latency",
+    "H264": "x264enc {tune} speed-preset=ultrafast bitrate=800 key-int-max=30 ! "
+    "video/x-h264,profile={profile} ! rtph264pay config-interval=-1 aggregate-mode=zero-latency",
     "VP8": "vp8enc deadline=1 cpu-used=8 target-bitrate=800000 keyframe-max-dist=30 ! rtpvp8pay picture-id-mode=15-bit",
 }
 
@@ -88,7 +88,12 @@ class Client:
 
 
 def publisher(args):
-    pipeline = Gst.parse_launch(PUBLISH.format(codec=args.codec, video=VIDEO[args.codec]))
+    # What browsers can decode, or what encoders do when they save bits.
+    tune, profile = "tune=zerolatency", "constrained-baseline"
+    if args.b_frames:
+        tune, profile = f"bframes={args.b_frames} b-adapt=false", "main"
+    video = VIDEO[args.codec].format(tune=tune, profile=profile)
+    pipeline = Gst.parse_launch(PUBLISH.format(codec=args.codec, video=video))
     client = Client(args, pipeline)
     for i in range(2):
         t = client.web.emit("get-transceiver", i)

@@ -28,6 +28,7 @@ def arguments():
     p.add_argument("--codec", default="H264", help="of the video: H264 or VP8")
     p.add_argument("--token", help="sent as the bearer")
     p.add_argument("--agent", default="heliograph-e2e", help="the User-Agent")
+    p.add_argument("--b-frames", type=int, default=0, help="how many in a row, of H264 that gst.py publishes")
     p.add_argument("--close-first", action="store_true", help="close the connection before the DELETE, as OBS does")
     p.add_argument("--no-candidates", action="store_true", help="offer before any candidate is known, as OBS does")
     return p.parse_args()

@@ -50,7 +50,7 @@ async function publish(row: Row, server: Server, stream: string, browser: Browse
   if (row.from === 'whip') return publishWhip(row, server, stream, browser);
   if (row.from === 'rtmps' && !server.at.rtmps) return 'openssl, which makes the certificate, is missing';
   const url = address(server.at, row.from, 'publish', stream);
-  const newer = beyond(row.from, row.media);
+  const newer = beyond(row.from, row.media, 'publish');
   if (newer && lacksNewer) return lacksNewer;
   const tool = (newer ? sendFileNewer : sendFile)(clip(row.media), row.from, url);
   return { stop: () => tool.stop(), why: () => (tool.running ? '' : tool.why) };
@@ -122,7 +122,7 @@ async function toBrowser(row: Row, server: Server, stream: string, browser: Brow
 
 async function toPlayer(row: Row, to: Exclude<To, 'webrtc'>, server: Server, stream: string): Promise<Result> {
   const door = doorOf(to, row);
-  const newer = beyond(door, row.media);
+  const newer = beyond(door, row.media, 'watch');
   if (newer && lacksNewer) return { verdict: 'n/a', why: lacksNewer, got: '' };
   const url = address(server.at, door, 'watch', stream);
   const before = logged(server, stream);

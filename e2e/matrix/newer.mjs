@@ -62,20 +62,22 @@ function take(found, kind, frame) {
 }
 
 async function read(url, transport, limit) {
-  const input = await Demuxer.open(url, { options: { ...(transport ? { rtsp_transport: transport } : {}), analyzeduration: 2_000_000 } });
+  const rtmp = url.startsWith('rtmp') ? { rtmp_enhanced_codecs: 'av01,hvc1,vp09,Opus' } : {};
+  const input = await Demuxer.open(url, { options: { ...(transport ? { rtsp_transport: transport } : rtmp), analyzeduration: 2_000_000 } });
   const found = {};
   const decoders = [];
-  for (const s of input.streams) {
+  // A track of RTMP is known with its first packet.
+  const add = async (s) => {
     const kind = s.codecpar.codecType === AVMEDIA_TYPE_VIDEO ? 'video' : 'audio';
     const decoder = await Decoder.create(s);
-    const codec = decoder.getCodec()?.name ?? '';
+    const codec = (decoder.getCodec()?.name ?? '').replace('libdav1d', 'av1');
     found[kind] = kind === 'video' ? { codec, width: s.codecpar.width, frames: 0, different: 0, hashes: new Set() } : { codec, samples: 0, loudest: 0 };
-    decoders[s.index] = { kind, decoder };
-  }
+    return (decoders[s.index] = { kind, decoder });
+  };
   const begin = performance.now();
   for await (const packet of input.packets()) {
     if (!packet || performance.now() - begin > limit * 1000) break;
-    const { kind, decoder } = decoders[packet.streamIndex];
+    const { kind, decoder } = decoders[packet.streamIndex] ?? (await add(input.streams[packet.streamIndex]));
     for (const frame of await decoder.decodeAll(packet)) {
       if (!frame) continue;
       take(found[kind], kind, frame);

@@ -46,9 +46,9 @@ export const rows: Row[] = (Object.keys(froms) as From[]).flatMap((from) =>
   }),
 );
 
-/** Whether Debian's ffmpeg 5.1 lacks this: enhanced RTMP, and AV1 in RTSP. */
-export function beyond(door: Door, media: Media): boolean {
-  const enhanced = door.startsWith('rtmp') && (media.video === 'h265' || media.audio === 'opus');
+/** Whether Debian's ffmpeg 5.1 cannot send or take this: enhanced RTMP, and AV1 in RTSP. As a player of Opus by RTMP it is to get AAC. */
+export function beyond(door: Door, media: Media, action: 'publish' | 'watch'): boolean {
+  const enhanced = door.startsWith('rtmp') && (media.video === 'h265' || (media.audio === 'opus' && action === 'publish'));
   return enhanced || media.video === 'av1';
 }
 
