@@ -34,8 +34,9 @@ type conn struct {
 	in  *chunk.Reader
 
 	// guarded by mu
-	mu  sync.Mutex
-	out *chunk.Writer
+	mu     sync.Mutex
+	out    *chunk.Writer
+	broken error // of the first write that failed: what follows would not be understood
 }
 
 func newConn(c net.Conn) *conn {
@@ -65,12 +66,19 @@ func (c *conn) read() (chunk.Message, error) {
 }
 
 func (c *conn) send(list ...chunk.Message) error {
+	return c.write(func() error { return c.out.Write(list...) })
+}
+
+func (c *conn) write(do func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.net.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+	if c.broken == nil {
+		c.broken = c.net.SetWriteDeadline(time.Now().Add(writeTime))
 	}
-	return c.out.Write(list...)
+	if c.broken == nil {
+		c.broken = do()
+	}
+	return c.broken
 }
 
 // control sends a user control message.
@@ -91,9 +99,7 @@ func (c *conn) greet() error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.Announce()
+	return c.write(c.out.Announce)
 }
 
 // command sends a command on a message stream.

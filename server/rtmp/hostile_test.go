@@ -294,6 +294,9 @@ func TestAggregate(t *testing.T) {
 	require.NoError(t, p.send(chunk.Message{Type: chunk.DataAMF0, Stream: 1, Body: amf.Write(nil, "onMetaData", &amf.Object{Pairs: []amf.Pair{{Key: "audiocodecid", Value: 7.0}}})}))
 	require.NoError(t, p.send(chunk.Message{Type: chunk.Aggregate, Stream: 1, Time: 1400, Body: body}))
 	h.live("harbour", 1)
+	nested := append([]byte{chunk.Aggregate, 0, 0, byte(len(body) % 200), 0, 0, 0, 0, 0, 0, 0}, body...)
+	require.NoError(t, p.send(chunk.Message{Type: chunk.Aggregate, Stream: 1, Body: nested}))
+	require.Equal(t, "NetStream.Publish.Denied", p.code(p.answer()))
 }
 
 // A message that breaks the limits of the transport ends its publisher, who is

@@ -1,7 +1,6 @@
 package rtmp
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -70,6 +69,9 @@ func (in *intake) message(m chunk.Message, arrival time.Time) error {
 			return err
 		}
 		for _, p := range parts {
+			if p.Type == chunk.Aggregate {
+				return fmt.Errorf("%w: aggregate within an aggregate", tag.ErrMalformed)
+			}
 			if err := in.message(chunk.Message{Type: p.Type, Time: p.Time, Body: p.Body}, arrival); err != nil {
 				return err
 			}
@@ -292,6 +294,6 @@ func errBad(kind media.Kind, codec string, err error) error {
 		code: "NetStream.Publish.Denied",
 		reason: fmt.Sprintf("The %s is not the %s that it is said to be: check the encoder, or set it to H264 video and AAC audio.",
 			kind, codec),
-		cause: errors.Join(fmt.Errorf("%s is not %s", kind, codec), err),
+		cause: fmt.Errorf("%s is not %s: %w", kind, codec, err),
 	}
 }

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -118,7 +119,7 @@ func lost(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errLost
 	}
-	return errors.Join(errLost, err)
+	return fmt.Errorf("%w: %w", errLost, err)
 }
 
 // goodbye tells a publisher why its stream has ended and logs what is not

@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"errors"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
@@ -112,7 +113,6 @@ func (t *intakeTrack) write(g tag.Tag, at time.Duration, arrival time.Time) erro
 	if err != nil {
 		return t.bad(err)
 	}
-	t.faults = 0
 	if units = t.sets.Complete(units); len(units) == 0 {
 		return nil
 	}
@@ -120,7 +120,12 @@ func (t *intakeTrack) write(g tag.Tag, at time.Duration, arrival time.Time) erro
 	stamp, off := t.stamp(out, units)
 	t.in.moment, t.in.at = moment, at+g.Offset
 	t.input.Anchor(stamp, moment.Add(off))
-	return t.input.WriteFrame(media.Frame{Timestamp: stamp, Units: units, Keyframe: keyframe}, arrival)
+	err = t.input.WriteFrame(media.Frame{Timestamp: stamp, Units: units, Keyframe: keyframe}, arrival)
+	if err != nil && !errors.Is(err, hub.ErrReplaced) {
+		return t.bad(err) // no packets can be made of it
+	}
+	t.faults = 0
+	return err
 }
 
 // stamp returns a frame's timestamp, and how far that is from its time.

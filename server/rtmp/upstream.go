@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -230,7 +229,7 @@ func (u *upstream) listen() error {
 	for {
 		m, err := u.conn.read()
 		if err != nil {
-			return errors.Join(errLost, err)
+			return fmt.Errorf("%w: %w", errLost, err)
 		}
 		c, ok, err := commandOf(m)
 		if err != nil {
