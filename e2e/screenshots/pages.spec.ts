@@ -5,6 +5,7 @@ import { chromium as playwright, type Browser, type Page, test } from '@playwrig
 import { chromium } from '../lib/chromium';
 import { heard, spy } from '../lib/probe';
 import { Server } from '../lib/server';
+import { address, encode } from '../lib/encoder';
 import { expect, goLive, onAir, said } from '../lib/test';
 
 const out = import.meta.dirname;
@@ -99,6 +100,47 @@ test('pictures of every page', async () => {
     await shoot(viewer, 'watch-ended');
   } finally {
     await browser.close();
+    await server.stop();
+  }
+});
+
+test('pictures of the Sources page', async () => {
+  const password = 'a long enough password';
+  const server = await Server.start({ password });
+  const camera = await Server.start({ open: true });
+  const browser = await playwright.launch(chromium());
+  const feeds = [encode({ video: 'h264', audio: 'opus' }, 'rtsp', address(camera.at, 'rtsp', 'publish', 'camera'))];
+  try {
+    const owner = await person(browser, server.url);
+    await owner.goto('/sources');
+    await shoot(owner, 'sources-visitor');
+    await owner.goto('/signin?next=/sources');
+    await owner.getByLabel(/name/i).fill('admin');
+    await owner.getByLabel('Password', { exact: true }).fill(password);
+    await owner.getByRole('main').getByRole('button', { name: 'Sign in' }).click();
+    await owner.getByLabel('Stream name').fill('ridge');
+    await owner.getByRole('button', { name: 'Make a key' }).waitFor();
+    await shoot(owner, 'sources-empty');
+    const key = await server.command('key', 'ridge');
+    feeds.push(encode({ video: 'h264', audio: 'aac', trait: 'b-frames' }, 'rtmp', address(server.at, 'rtmp', 'publish', 'ridge', key)));
+    await owner.evaluate(async (url) => {
+      const ask = (method: string, path: string, body: object) => fetch(`/api/v1/${path}`, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+      await ask('PUT', 'sources/front-door', { url, transport: 'auto', when: 'always', private: true });
+      await ask('PUT', 'sources/dock', { url: 'rtsp://user:word@127.0.0.1:1/main', transport: 'tcp', when: 'always', private: true });
+      await ask('POST', 'pushes', { stream: 'ridge', url: 'rtmp://127.0.0.1:1/live/key' });
+    }, `rtsp://${camera.at.rtsp}/camera`);
+    await owner.reload();
+    await owner.getByText('The encoder sends B-frames', { exact: true }).waitFor();
+    await owner.waitForTimeout(4000); // the camera is connected, the other ones were tried
+    await shoot(owner, 'sources');
+    await owner.getByRole('button', { name: 'Edit front-door' }).click();
+    await owner.getByRole('button', { name: 'Test' }).click();
+    await owner.getByText('It works.').waitFor();
+    await shoot(owner, 'sources-camera');
+  } finally {
+    for (const f of feeds) await f.stop();
+    await browser.close();
+    await camera.stop();
     await server.stop();
   }
 });
