@@ -137,7 +137,7 @@ func (a *App) describe() web.Encoders {
 	rtmp, rtmps, rtsp, rtsps, srt := a.doors.addresses()
 	return web.Encoders{
 		RTMP: portOf(rtmp), RTMPS: portOf(rtmps), RTSP: portOf(rtsp), RTSPS: portOf(rtsps), SRT: portOf(srt),
-		Encrypted: a.cfg.Settings.Encoders.Passphrase != "", Transcoder: a.others.transcoder.Available(),
+		Encrypted: a.cfg.Settings.Encoders.Passphrase != "", Transcoder: a.others.transcoder.Available,
 	}
 }
 

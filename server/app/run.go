@@ -39,7 +39,7 @@ type part struct {
 // parts lists what runs, in the order in which it is stopped: first what lets
 // people in, then what they use.
 func (a *App) parts() []part {
-	parts := []part{{"pull", a.others.pull}, {"push", a.others.push}}
+	parts := []part{{"pull", a.others.pull}, {"push", a.others.push}, {"transcode", a.others.transcoder}}
 	parts = append(parts, a.doors.parts()...)
 	return append(parts, []part{
 		{"rtc", a.rtc}, // before the door through which it says goodbye

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,9 +30,25 @@ func (s *Stream) Choose(k media.Kind, accept func(media.Codec, media.Traits) boo
 	if s.hub.cfg.Converter == nil {
 		return nil
 	}
+	if made := s.made(t, accept); made != nil {
+		return made
+	}
 	for _, to := range s.hub.cfg.Converter.Targets(codec, traits) {
 		if accept(to, media.Traits{}) {
 			return s.derive(t, to)
+		}
+	}
+	return nil
+}
+
+// made returns what is being made of a track already, if accept takes it.
+func (s *Stream) made(from *Track, accept func(media.Codec, media.Traits) bool) *Track {
+	s.mu.Lock()
+	derived := slices.Clone(s.derived)
+	s.mu.Unlock()
+	for _, t := range derived {
+		if t.origin == from && !t.conversion.resting() && accept(t.Codec(), media.Traits{}) {
+			return t
 		}
 	}
 	return nil

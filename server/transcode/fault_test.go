@@ -369,7 +369,9 @@ func TestBackoff(t *testing.T) {
 	t.Parallel()
 	codec, list := aacSource(t, tone("0", "1"), "48000", "1")
 	s := newStage(t, codec, media.Traits{}, "")
-	s.transcoder.program.path = fakeFFmpeg(t, `echo "cannot go on" >&2; exit 1`)
+	broken := s.transcoder.program()
+	broken.path = fakeFFmpeg(t, `echo "cannot go on" >&2; exit 1`)
+	s.transcoder.program = func() program { return broken }
 	s.take(media.Audio, media.Opus)
 	stop := s.keepWriting(list)
 	require.Eventually(t, func() bool { return s.metric("heliograph_transcode_failed_total") >= 3 }, patience, 5*time.Millisecond)

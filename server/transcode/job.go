@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,17 +81,13 @@ type job struct {
 
 func (t *Transcoder) newJob(from *hub.Track, to *hub.Input, traits func() media.Traits) (*job, error) {
 	source, target := from.Codec(), to.Track().Codec()
-	offered := false
-	for _, c := range t.Targets(source, traits()) {
-		offered = offered || c == target
-	}
-	if !offered {
+	if !slices.Contains(t.makes(source, traits()), target) {
 		return nil, fmt.Errorf("%w: %s to %s", ErrTarget, source.Name, target.Name)
 	}
-	j := &job{program: t.program, counts: t.counts, from: from, to: to, intake: newIntake(from.Kind(), t.maxWait, t.counts.dropped)}
+	j := &job{program: t.program(), counts: t.counts, from: from, to: to, intake: newIntake(from.Kind(), t.maxWait, t.counts.dropped)}
 	j.log = t.cfg.Log.With("from", source.Name, "to", target.Name)
 	if from.Kind() == media.Video {
-		j.format = newVideo(source, traits, t.program.sync)
+		j.format = newVideo(source, traits, j.program.sync)
 		return j, nil
 	}
 	f, err := newAudio(source, target)

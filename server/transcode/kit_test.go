@@ -127,7 +127,7 @@ func newStage(t testing.TB, codec media.Codec, traits media.Traits, target strin
 	needFFmpeg(t)
 	s := &stage{t: t, metrics: metric.New(), base: time.Now(), out: &collector{more: make(chan struct{})}}
 	found, _ := installed()
-	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, found)
+	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, func() program { return found })
 	s.transcoder.maxWait = patience // a busy machine starts children slowly
 	h := hub.New(hub.Config{Converter: traitor{s.transcoder, traits}})
 	ctx, cancel := context.WithCancel(context.Background())

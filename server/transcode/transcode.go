@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,7 @@ var (
 type Config struct {
 	Path     string           // of the ffmpeg program; "" looks in PATH
 	Video    bool             // also re-encode video that browsers do not play
-	MaxVideo int              // videos at once; 0: half as many as there are cores, one at least
+	MaxVideo int              // videos at once; 0: as many as there are cores
 	Log      *slog.Logger     // nil discards
 	Metrics  *metric.Registry // nil counts unseen
 }
@@ -41,8 +42,8 @@ type Config struct {
 type Transcoder struct {
 	// set at construction
 	cfg     Config
-	program program
-	maxWait time.Duration // of a frame for its child
+	program func() program // waits until ffmpeg has said what it can do
+	maxWait time.Duration  // of a frame for its child
 	counts  counts
 
 	// guarded by mu
@@ -60,26 +61,24 @@ type counts struct {
 
 var _ hub.Converter = (*Transcoder)(nil)
 
-// New looks for ffmpeg and asks it, within 5 s, what it can do. A machine
+// New returns a transcoder that has not looked for ffmpeg yet: Run does, or
+// whoever first needs to know, and waits up to 5 s for what it says. A machine
 // without ffmpeg is no error: then nothing is Available, and Why says so.
 func New(cfg Config) (*Transcoder, error) {
 	if cfg.MaxVideo < 0 {
 		return nil, errors.New("the number of videos that are converted at once cannot be negative")
 	}
-	return newTranscoder(cfg, probe(cfg.Path)), nil
+	return newTranscoder(cfg, func() program { return probe(cfg.Path) }), nil
 }
 
-func newTranscoder(cfg Config, found program) *Transcoder {
+func newTranscoder(cfg Config, find func() program) *Transcoder {
 	if cfg.MaxVideo == 0 {
-		cfg.MaxVideo = max(1, runtime.NumCPU()/2)
+		cfg.MaxVideo = runtime.NumCPU()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Transcoder{cfg: cfg, program: found, maxWait: maxWait, running: map[*job]struct{}{}}
-	if t.program.why != "" {
-		cfg.Log.Warn("conversion is limited", "reason", t.program.why)
-	}
+	t := &Transcoder{cfg: cfg, program: sync.OnceValue(find), maxWait: maxWait, running: map[*job]struct{}{}}
 	t.counts = counts{
 		started: cfg.Metrics.Counter("heliograph_transcode_started_total", "Children started to convert a track."),
 		failed:  cfg.Metrics.Counter("heliograph_transcode_failed_total", "Children that ended by themselves."),
@@ -93,18 +92,38 @@ func newTranscoder(cfg Config, found program) *Transcoder {
 	return t
 }
 
+// Run looks for ffmpeg, so that nobody waits for it later, and returns when ctx
+// ends. The hub ends the conversions.
+func (t *Transcoder) Run(ctx context.Context) error {
+	if why := t.Why(); why != "" {
+		t.cfg.Log.Warn("conversion is limited", "reason", why)
+	}
+	<-ctx.Done()
+	return nil
+}
+
 // Available tells whether anything can be converted.
 func (t *Transcoder) Available() bool {
-	return t.program.opus || t.program.aac || t.cfg.Video && t.program.h264
+	p := t.program()
+	return p.opus || p.aac || t.cfg.Video && p.h264
 }
 
 // Why returns, for a person, what cannot be converted and what would help; ""
 // when nothing is missing.
-func (t *Transcoder) Why() string { return t.program.why }
+func (t *Transcoder) Why() string { return t.program().why }
 
-// Targets returns the codecs that a track of codec c can be made into, the
-// best first.
+// Targets returns the codecs that a track of codec c can be made into now, the
+// best first: no video while as much of it is converted as the machine can.
 func (t *Transcoder) Targets(c media.Codec, traits media.Traits) []media.Codec {
+	list := t.makes(c, traits)
+	if int(t.video.Load()) < t.cfg.MaxVideo {
+		return list
+	}
+	return slices.DeleteFunc(list, func(c media.Codec) bool { return c.Name == media.H264 })
+}
+
+// makes returns the codecs that a track of codec c can be made into.
+func (t *Transcoder) makes(c media.Codec, traits media.Traits) []media.Codec {
 	switch c.Name {
 	case media.AAC:
 		if _, err := c.AACConfig(); err != nil {
@@ -128,9 +147,9 @@ func (t *Transcoder) Targets(c media.Codec, traits media.Traits) []media.Codec {
 // offered leaves out what ffmpeg on this machine cannot make.
 func (t *Transcoder) offered(all ...media.Codec) []media.Codec {
 	var list []media.Codec
+	p := t.program()
 	for _, c := range all {
-		if c.Name == media.Opus && t.program.opus || c.Name == media.AAC && t.program.aac ||
-			c.Name == media.H264 && t.program.h264 && t.cfg.Video {
+		if c.Name == media.Opus && p.opus || c.Name == media.AAC && p.aac || c.Name == media.H264 && p.h264 && t.cfg.Video {
 			list = append(list, c)
 		}
 	}

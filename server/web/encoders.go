@@ -8,11 +8,11 @@ import (
 
 // Encoders says by which doors programs publish and play.
 type Encoders struct {
-	RTMP, RTMPS int  // ports; 0 where the door is shut
-	RTSP, RTSPS int  // the same
-	SRT         int  // the same
-	Encrypted   bool // SRT asks for the operator's passphrase
-	Transcoder  bool // sound and pictures are converted where a viewer needs it
+	RTMP, RTMPS int         // ports; 0 where the door is shut
+	RTSP, RTSPS int         // the same
+	SRT         int         // the same
+	Encrypted   bool        // SRT asks for the operator's passphrase
+	Transcoder  func() bool // tells whether sound and pictures can be converted; nil for never
 }
 
 // encoderAddresses is Encoders as a client sees it; what is shut is absent.
@@ -46,7 +46,7 @@ func (s *Server) getEncoders(w http.ResponseWriter, r *http.Request) {
 		RTSP:       at("rtsp", e.RTSP, ""),
 		RTSPS:      at("rtsps", e.RTSPS, ""),
 		SRT:        at("srt", e.SRT, ""),
-		Transcoder: e.Transcoder,
+		Transcoder: e.Transcoder != nil && e.Transcoder(),
 		Encrypted:  e.Encrypted,
 	}
 	if s.cfg.WHIP != nil {

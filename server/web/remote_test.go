@@ -328,7 +328,7 @@ func TestEncoderAddresses(t *testing.T) {
 	whip := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	f := newFixture(t, func(c *Config) {
 		c.WHIP = whip
-		c.Encoders = Encoders{RTMP: 1935, RTMPS: 1936, RTSP: 8554, SRT: 8890, Transcoder: true}
+		c.Encoders = Encoders{RTMP: 1935, RTMPS: 1936, RTSP: 8554, SRT: 8890, Transcoder: func() bool { return true }}
 	})
 	for host, want := range map[string]string{
 		"live.example.org": `{"host":"live.example.org","rtmp":"rtmp://live.example.org:1935/live","rtmps":"rtmps://live.example.org:1936/live",
