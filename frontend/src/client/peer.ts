@@ -5,6 +5,7 @@
 
 import type { Connection } from './connection';
 import { ProtocolError, asProtocolError } from './errors';
+import { wantStereo } from './stereo';
 import type { Answer, Request } from './wire';
 
 /** What makes a peer a publication or a viewing. */
@@ -98,7 +99,9 @@ export class Peer {
   }
 
   async #negotiate(ask: (sdp: string) => Request, options: RTCOfferOptions, signal: AbortSignal): Promise<Answer> {
-    await this.pc.setLocalDescription(await this.pc.createOffer(options));
+    const offer = await this.pc.createOffer(options);
+    if (this.#plan.prefix === 'w' && offer.sdp) offer.sdp = wantStereo(offer.sdp);
+    await this.pc.setLocalDescription(offer);
     // The server is ICE-lite and learns addresses from the checks, so the offer goes out without candidates.
     const answer = await this.#connection.request(ask(this.pc.localDescription?.sdp ?? ''), signal);
     if (answer.iceServers) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: answer.iceServers });
