@@ -113,8 +113,12 @@ func (c *challenges) satisfied(addr netip.Addr, version string) {
 	delete(c.wants, want{limit.Network(addr), version})
 }
 
+// plainVersion is what clients of a common library call themselves, which want a
+// challenge without the words that all others are used to.
+const plainVersion = "LNX 9,0,124,2"
+
 // issue makes a new challenge for a user and returns how it is told.
-func (c *challenges) issue(addr netip.Addr, user string) string {
+func (c *challenges) issue(addr netip.Addr, version, user string) string {
 	salt, challenge := rand.Text(), rand.Text()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +134,11 @@ func (c *challenges) issue(addr netip.Addr, user string) string {
 		clear(c.exchanges)
 	}
 	c.exchanges[challenge] = exchange{user: user, salt: salt, network: limit.Network(addr), until: now.Add(answerTime)}
-	return fmt.Sprintf("authmod=adobe ?reason=needauth&user=%s&salt=%s&challenge=%s&opaque=%s", user, salt, challenge, challenge)
+	before := "[ AccessManager.Reject ] : [ authmod=adobe ] : "
+	if version == plainVersion {
+		before = "authmod=adobe "
+	}
+	return fmt.Sprintf("%s?reason=needauth&user=%s&salt=%s&challenge=%s&opaque=%s", before, user, salt, challenge, challenge)
 }
 
 // answer is a client's response to a challenge.

@@ -30,11 +30,12 @@ func TestGStreamer(t *testing.T) {
 	h := newHouse(t, false)
 	key := h.key("harbour", false)
 	for name, sink := range map[string]string{
-		"rtmp2sink": "rtmp2sink location=" + h.url + "/harbour?key=" + key,
-		"rtmpsink":  "rtmpsink location=" + h.url + "/harbour?key=" + key,
+		"rtmp2sink":                 "rtmp2sink location=" + h.url + "/harbour?key=" + key,
+		"rtmp2sink with a password": "rtmp2sink location=" + strings.Replace(strings.Replace(h.url, "rtmp://", "rtmp://ada:"+key+"@", 1), "/live", "/auth", 1) + "/harbour",
+		"rtmpsink":                  "rtmpsink location=" + h.url + "/harbour?key=" + key,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := gst(t, "x264enc flvmux "+name, source+sink)
+			p := gst(t, "x264enc flvmux "+strings.Fields(sink)[0], source+sink)
 			h.live("harbour", 1)
 			frames := h.frames("harbour", media.Video)
 			require.Eventually(t, frames.seen(func(c *counter) bool { return c.keyframes > 0 }), patience, time.Millisecond)

@@ -154,7 +154,7 @@ func (s *session) challenge(c command, a answer, asked bool) (again, done bool) 
 		}
 		return s.reject(c, needAuth), true
 	case a.response == "":
-		return s.reject(c, all.issue(s.addr, clip(a.user))), true
+		return s.reject(c, all.issue(s.addr, s.version, clip(a.user))), true
 	}
 	proves, ok := all.accept(s.addr, a)
 	if !ok {
