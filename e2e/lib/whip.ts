@@ -11,6 +11,12 @@ export async function publishByWhip(page: Page, url: string, m: Media): Promise<
       for (const track of camera.getTracks()) {
         const t = pc.addTransceiver(track, { direction: 'sendonly' });
         if (track.kind !== 'video') continue;
+        if (codec === 'video/AV1') {
+          // FFmpeg 8.1, which reads this by RTSP, loses the picture when later frames are larger than a packet.
+          const p = t.sender.getParameters();
+          for (const e of p.encodings) e.maxBitrate = 60_000;
+          await t.sender.setParameters(p);
+        }
         const all = RTCRtpSender.getCapabilities('video')?.codecs ?? [];
         t.setCodecPreferences(all.filter((c) => c.mimeType === codec || c.mimeType === 'video/rtx'));
       }

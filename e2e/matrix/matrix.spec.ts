@@ -108,13 +108,22 @@ function judge(row: Row, played: { video: boolean; audio: boolean }, got: string
   return { verdict: 'says why', why: part + says, got };
 }
 
+/** What the API says of the tracks that did not play. */
+async function diagnosed(played: { video: boolean; audio: boolean }, server: Server, stream: string): Promise<string> {
+  const info = await shown(server, stream);
+  const about = (info?.diagnoses ?? []).filter((d) => d.kind === 'video' ? !played.video : !played.audio);
+  return about.map((d) => `${d.text} ${d.fix}`).join(' ');
+}
+
 async function toBrowser(row: Row, server: Server, stream: string, browser: Browser): Promise<Result> {
   const context = await browser.newContext();
   await context.addInitScript(spy);
   try {
     const wants = { video: row.media.video !== undefined, audio: row.media.audio !== undefined };
     const watched = await watch(await context.newPage(), `${server.url}/watch/${stream}`, wants);
-    return judge(row, watched, watched.codec, watched.says);
+    const result = judge(row, watched, watched.codec, watched.says || (await diagnosed(watched, server, stream)));
+    if (result.verdict === 'FAILS') result.why += ` (the page is ${watched.phase})`;
+    return result;
   } finally {
     await context.close();
   }

@@ -7,23 +7,25 @@ export interface Watched {
   codec: string;
   /** What the page says, when it says that something cannot be played. */
   says: string;
+  /** What the player was doing at the end. */
+  phase: string;
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What stands over the picture and under it, of what is wrong. */
+/** What stands over the picture and under it when the page has given up; '' while it still tries, which explains nothing. */
 function words(page: Page): Promise<string> {
   return page.evaluate(() => {
-    const player = document.querySelector('[data-phase]');
-    const shown = [...document.querySelectorAll<HTMLElement>('.veil, .cure, .notice, .note')].map((e) => e.innerText.replace(/\s+/g, ' ').trim());
-    return player?.getAttribute('data-phase') === 'live' ? shown.filter((t) => !/^Turn sound on$/.test(t)).join(' ') : shown.join(' ');
+    if (!document.querySelector('[data-phase="cannot-play"]')) return '';
+    const shown = [...document.querySelectorAll<HTMLElement>('.veil p, .cure')];
+    return shown.map((e) => e.innerText.replace(/\s+/g, ' ').trim()).join(' ');
   });
 }
 
 /** Opens the watch page and sees whether picture and sound come; returns as soon as all that is wanted plays, or the page gives up. */
 export async function watch(page: Page, url: string, wants: { video: boolean; audio: boolean }, limit = 20): Promise<Watched> {
   await page.goto(url);
-  const result: Watched = { video: false, audio: false, codec: '', says: '' };
+  const result: Watched = { video: false, audio: false, codec: '', says: '', phase: '' };
   const end = Date.now() + limit * 1000;
   let first = await heard(page);
   let still = await picture(page);
@@ -40,5 +42,6 @@ export async function watch(page: Page, url: string, wants: { video: boolean; au
     if (await page.locator('[data-phase="cannot-play"]').count()) break;
   }
   result.says = await words(page);
+  result.phase = (await page.locator('[data-phase]').first().getAttribute('data-phase')) ?? '';
   return result;
 }
