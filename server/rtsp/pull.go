@@ -116,6 +116,11 @@ func (p *Puller) start(c *camera, grant auth.Grant) (*intake, *pulled, error) {
 // play sets up the tracks that are carried and asks for them.
 func (c *camera) play(d *description.Session, in *intake) error {
 	for _, r := range in.tracks {
+		// Of an address that cannot be read the library makes none at all, and
+		// goes on with it.
+		if at, err := r.offer.media.URL(d.BaseURL); err == nil && at == nil {
+			return errControl
+		}
 		if _, err := c.client.Setup(d.BaseURL, r.offer.media, 0, 0); err != nil {
 			return err
 		}
@@ -155,7 +160,10 @@ func (c *camera) follow(ctx context.Context, in *intake, src *pulled) error {
 	}
 }
 
-var errSilent = errors.New("silent")
+var (
+	errSilent  = errors.New("silent")
+	errControl = errors.New("a track is at an address that cannot be read")
+)
 
 var _ hub.Source = (*pulled)(nil)
 var _ writer = (*gortsplib.Client)(nil)
