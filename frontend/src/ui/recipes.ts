@@ -44,7 +44,7 @@ const ffmpeg: Template[] = [
   },
 ];
 
-const picture = 'videotestsrc is-live=true ! video/x-raw,width=1280,height=720,framerate=30/1';
+const picture = 'videotestsrc is-live=true pattern=ball ! video/x-raw,width=1280,height=720,framerate=30/1';
 const encode = 'x264enc tune=zerolatency key-int-max=30 bitrate=2500 ! video/x-h264,profile=baseline ! h264parse config-interval=-1';
 const sound = 'audiotestsrc is-live=true ! audioconvert ! audioresample';
 
