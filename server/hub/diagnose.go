@@ -39,6 +39,9 @@ func (t *Track) diagnose(traits media.Traits) []media.Diagnosis {
 func (h *Hub) diagnoses(t *Track) []media.Diagnosis {
 	codec, traits := t.Codec(), t.Traits()
 	list := t.diagnose(traits)
+	if !traits.Plays(codec) || codec.Name == media.H265 {
+		h.sayWhatBecomes(list, codec, traits)
+	}
 	if codec.Name == media.AAC && (h.cfg.Converter == nil || len(h.cfg.Converter.Targets(codec, traits)) == 0) {
 		list = append(list, media.Diagnosis{
 			Code: "no_transcoder", Kind: t.kind.String(),
@@ -47,4 +50,17 @@ func (h *Hub) diagnoses(t *Track) []media.Diagnosis {
 		})
 	}
 	return list
+}
+
+// sayWhatBecomes adds to each diagnosis of video what viewers get of it.
+func (h *Hub) sayWhatBecomes(list []media.Diagnosis, c media.Codec, t media.Traits) {
+	becomes := " Viewers see nothing."
+	if h.cfg.Converter != nil && len(h.cfg.Converter.Targets(c, t)) > 0 {
+		becomes = " This server re-encodes them for viewers, with more delay and work."
+	}
+	for i := range list {
+		if list[i].Code != media.CodeLongGOP {
+			list[i].Text += becomes
+		}
+	}
 }

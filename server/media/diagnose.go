@@ -16,8 +16,10 @@ const (
 	codeH265       = "h265"
 	codeMJPEG      = "mjpeg"
 	codeCodec      = "codec"
-	codeLongGOP    = "long_gop"
 )
+
+// CodeLongGOP is the code of the one diagnosis of video that plays all the same.
+const CodeLongGOP = "long_gop"
 
 // How encoders are told.
 const (
@@ -76,17 +78,17 @@ func Diagnose(k Kind, c Codec, t Traits) []Diagnosis {
 	}
 	if t.BFrames {
 		add(codeBFrames, "The encoder sends B-frames: pictures in another order than they are shown. "+
-			"Browsers cannot put them in order live, so viewers see a frozen or black picture.", fixBFrames)
+			"Browsers cannot put them in order live.", fixBFrames)
 	}
 	if t.oddColour(c) {
-		add(codeChroma, t.colours()+" Browsers play 8 bit 4:2:0 live, so viewers see a black picture.", fixChroma)
+		add(codeChroma, t.colours()+" Browsers play only 8 bit 4:2:0 live.", fixChroma)
 	}
 	if t.Interlaced {
-		add(codeInterlaced, "The pictures are interlaced, two half pictures in each. Browsers do not join them, so what moves has combs or does not play.", fixInterlaced)
+		add(codeInterlaced, "The pictures are interlaced, two half pictures in each. Browsers do not join them.", fixInterlaced)
 	}
 	if t.KeyframeInterval > longGOP {
 		// Without the number: it grows, and the diagnosis is the same.
-		add(codeLongGOP, "Keyframes are more than 4 s apart. Viewers can begin only at one, so they wait long for the first picture and after each loss.", fixLongGOP)
+		add(CodeLongGOP, "Keyframes are more than 4 s apart. Viewers can begin only at one, so they wait long for the first picture and after each loss.", fixLongGOP)
 	}
 	return list
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/rtc/egress"
 	"github.com/heliograph/heliograph/server/rtc/ingest"
 	"github.com/heliograph/heliograph/server/rtc/offer"
@@ -110,7 +111,7 @@ func ends() []known {
 // and how its publisher mends it, else what the viewer lacks.
 func whyNot(e *egress.UnsupportedError) string {
 	for _, d := range e.Diagnoses {
-		if d.Kind == e.Kind.String() && d.Code != "long_gop" {
+		if d.Kind == e.Kind.String() && d.Code != media.CodeLongGOP {
 			return d.Text + " The publisher can mend it: " + d.Fix
 		}
 	}
