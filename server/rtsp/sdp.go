@@ -11,9 +11,31 @@ import (
 // unusable marks a codec whose description the library does not take.
 const unusable = "unusable-"
 
-// maxSections is how many media sections are looked at; no encoder has more, and
-// looking costs time before anybody has signed in.
-const maxSections = 16
+// Bounds on a description. No encoder and no camera comes near; but the library
+// looks for every payload type through all lines, and before anybody has signed
+// in: one of 128 KB would keep it busy for a minute.
+const (
+	maxSections     = 16
+	maxPayloadTypes = 32 // of a section
+	maxLines        = 512
+)
+
+// modest tells whether a description is within the bounds.
+func modest(body []byte) bool {
+	lines, sections := 0, 0
+	for line := range bytes.Lines(bytes.ReplaceAll(body, []byte("\r"), nil)) {
+		if lines++; lines > maxLines {
+			return false
+		}
+		if !bytes.HasPrefix(line, []byte("m=")) {
+			continue
+		}
+		if sections++; sections > maxSections || len(bytes.Fields(line)) > maxPayloadTypes+3 {
+			return false
+		}
+	}
+	return true
+}
 
 // sdpHead makes a whole description of one media section.
 const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -23,11 +45,13 @@ const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 // a codec is renamed, so that it is left out and can be named. H264 in
 // packetization mode 0, which it refuses too, is passed off as mode 1, of which
 // it is a part; many encoders and cameras just do not say what they send.
+//
+// It returns nothing for one beyond the bounds, which the library refuses.
 func tolerable(body []byte) []byte {
-	head, sections := cutSDP(body)
-	if len(sections) > maxSections {
-		return body
+	if !modest(body) {
+		return nil
 	}
+	head, sections := cutSDP(body)
 	changed := false
 	for i, section := range sections {
 		if !strings.HasSuffix(section, "\n") {
