@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +23,13 @@ const (
 	maxHeldBytes  = 32 << 20
 	maxHeld       = 64 << 10 // packets
 	maxResent     = 5000     // packets in watchEvery that the caller asks for again
+	resentPer     = 2        // packets sent again, in the long run, for each one sent ...
+	resentAhead   = 20_000   // ... and beyond that, after an outage
+	maxStray      = 100      // packets of media from a player
 	silence       = 5 * time.Second
-	unanswered    = 6000  // acknowledgements, a minute's worth
-	startingRTTMs = 100.0 // what the library takes for the round trip until it knows better
+	unanswered    = 6000        // acknowledgements, a minute's worth
+	answersEvery  = time.Second // between two answers that are looked at
+	startingRTTMs = 100.0       // what the library takes for the round trip until it knows better
 )
 
 // Why a connection was closed by us.
@@ -33,6 +38,7 @@ var (
 	errTooBig = errors.New("more data was held up than a stream needs")
 	errResend = errors.New("the player asked for far too many packets again")
 	errDeaf   = errors.New("the caller answers no acknowledgement")
+	errTalks  = errors.New("the player sends media")
 )
 
 // handshake is what the library does not tell of a handshake, but logs.
@@ -43,12 +49,12 @@ type handshake struct {
 
 // overseer looks over the library's shoulder: it takes the library's log,
 // which is the only place where it says how large the caller's packets may be,
-// how much latency it wants, and that it said goodbye. Without the first, a
-// single datagram makes the library allocate 4 GiB.
+// how much latency it wants, which acknowledgement it answers and that it said
+// goodbye. Without the first, a single datagram makes the library allocate 4 GiB.
 type overseer struct {
 	// set at construction
 	mtu, latency *regexp.Regexp
-	goodbye      func(socket uint32)
+	sessions     *sessions
 
 	// owned by whoever accepts: the library logs handshakes from there
 	last handshake
@@ -56,11 +62,11 @@ type overseer struct {
 
 var _ gosrt.Logger = (*overseer)(nil)
 
-func newOverseer(goodbye func(socket uint32)) *overseer {
+func newOverseer(l *sessions) *overseer {
 	return &overseer{
-		mtu:     regexp.MustCompile(`maxTransmissionUnitSize: \S+ \((\d+)\)`),
-		latency: regexp.MustCompile(`(?:recv|send)TSBPDDelay: \S+ \((\d+)ms\)`),
-		goodbye: goodbye,
+		mtu:      regexp.MustCompile(`maxTransmissionUnitSize: \S+ \((\d+)\)`),
+		latency:  regexp.MustCompile(`(?:recv|send)TSBPDDelay: \S+ \((\d+)ms\)`),
+		sessions: l,
 	}
 }
 
@@ -79,7 +85,13 @@ func (o *overseer) Print(topic string, socket uint32, _ int, message func() stri
 	case "handshake:recv:cif":
 		o.last = o.read(message())
 	case "control:recv:shutdown:dump":
-		o.goodbye(socket)
+		if s := o.sessions.find(socket); s != nil {
+			s.goodbye.Store(true)
+		}
+	case "control:recv:ACKACK:dump":
+		if s := o.sessions.find(socket); s != nil {
+			s.answers(time.Now(), message)
+		}
 	}
 }
 
@@ -95,25 +107,44 @@ func (o *overseer) read(text string) (h handshake) {
 	return h
 }
 
-// watched is what the watchdog knows of one connection.
-type watched struct {
-	resent uint64
+// answers notes which acknowledgement the caller answers, now and then: reading
+// the text takes longer than the library takes for the packet.
+func (s *session) answers(now time.Time, text func() string) {
+	if now.UnixNano()-s.looked.Load() < int64(answersEvery) {
+		return
+	}
+	s.looked.Store(now.UnixNano())
+	_, number, _ := strings.Cut(text(), "typeSpecific=")
+	number, _, _ = strings.Cut(number, "\n")
+	if n, err := strconv.ParseUint(number, 0, 32); err == nil {
+		s.answered.Store(n)
+	}
 }
 
-// look returns why a connection must end, nil when all is well.
-func (w *watched) look(c gosrt.Conn) error {
-	var st gosrt.Statistics
-	c.Stats(&st)
-	now := &st.Instantaneous
-	resent := st.Accumulated.PktRetrans - w.resent
-	w.resent = st.Accumulated.PktRetrans
+// watched is what the watchdog knows of one connection.
+type watched struct {
+	sent, resent uint64
+	owed         int64 // packets sent again that were not earned yet by sending
+}
+
+// look returns why a connection must end, nil when all is well. answered is the
+// newest acknowledgement of ours that a player is known to have answered.
+func (w *watched) look(st *gosrt.Statistics, plays bool, answered uint64) error {
+	now, all := &st.Instantaneous, &st.Accumulated
+	resent := all.PktRetrans - w.resent
+	w.owed = max(w.owed+int64(resent)-resentPer*int64(all.PktSentUnique-w.sent), 0)
+	w.sent, w.resent = all.PktSentUnique, all.PktRetrans
 	switch {
 	case now.ByteRecvBuf > maxHeldBytes || now.PktRecvBuf > maxHeld || now.ByteSendBuf > maxHeldBytes:
 		return errTooBig
-	case resent > maxResent:
+	case resent > maxResent || w.owed > resentAhead:
 		return errResend
-	case st.Accumulated.PktSentACK > unanswered && now.MsRTT == startingRTTMs:
-		return errDeaf // the library remembers every acknowledgement until it is answered
+	case plays && all.PktRecv > maxStray: // the library would look through all that it holds every 10 ms
+		return errTalks
+	// The library remembers every acknowledgement until it, or a later one, is
+	// answered. Of a publisher's some are of a kind that is not.
+	case plays && all.PktSentACK > answered+unanswered, all.PktSentACK > unanswered && now.MsRTT == startingRTTMs:
+		return errDeaf
 	}
 	return nil
 }
@@ -174,11 +205,9 @@ func (l *sessions) all() []*session {
 	return list
 }
 
-func (l *sessions) goodbye(socket uint32) {
+// find returns the session of a socket, nil when there is none.
+func (l *sessions) find(socket uint32) *session {
 	l.mu.Lock()
-	s := l.sockets[socket]
-	l.mu.Unlock()
-	if s != nil {
-		s.goodbye.Store(true)
-	}
+	defer l.mu.Unlock()
+	return l.sockets[socket]
 }

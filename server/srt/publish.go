@@ -32,12 +32,12 @@ func (s *session) publish(grant auth.Grant) error {
 	}
 	reason := errLost
 	defer func() { p.Close(reason) }()
+	s.publishes.Store(true) // before anything can be heard
 	conn, err := s.accept()
 	if err != nil {
 		reason = err
 		return err
 	}
-	s.publishes.Store(true)
 	s.log.Info("srt: publishing", "encrypted", s.request.IsEncrypted())
 	in := &intake{session: s, publication: p, timeline: media.NewTimeline()}
 	demux := ts.New(in)

@@ -87,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, sessions: newSessions(), requests: limit.NewSources(requestsPerSecond, requestsInAll), silence: silence}
-	s.overseer = newOverseer(s.sessions.goodbye)
+	s.overseer = newOverseer(s.sessions)
 	addr, err := net.ResolveUDPAddr("udp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the address for SRT: %w", err)

@@ -174,7 +174,7 @@ func TestMalformedHandshakes(t *testing.T) {
 // A caller that says its packets have no room makes the library allocate 4 GiB.
 func TestHandshakeBounds(t *testing.T) {
 	t.Parallel()
-	o := newOverseer(func(uint32) {})
+	o := newOverseer(newSessions())
 	got := o.read("--- handshake ---\n   maxTransmissionUnitSize: 0x0005dc (1500)\n   recvTSBPDDelay: 0x0014 (20ms)\n   sendTSBPDDelay: 0x2710 (10000ms)\n   streamId : maxTransmissionUnitSize: 0x0 (7)\n")
 	require.Equal(t, handshake{mtu: 1500, latency: 10 * time.Second}, got)
 

@@ -41,6 +41,8 @@ type session struct {
 	heard     atomic.Int64 // when media came last, ns; 0 for one that sends none
 	goodbye   atomic.Bool  // the caller closed the connection
 	publishes atomic.Bool
+	answered  atomic.Uint64 // the newest of our acknowledgements that the caller answered, as far as it was looked at
+	looked    atomic.Int64  // when, ns
 }
 
 // accept answers the request. The connection may have been closed before.
@@ -96,9 +98,12 @@ func (s *session) watch(now time.Time) {
 		s.mu.Unlock()
 		return
 	}
-	err := s.state.look(c)
+	var st gosrt.Statistics
+	c.Stats(&st)
+	publishes := s.publishes.Load()
+	err := s.state.look(&st, !publishes, s.answered.Load())
 	s.mu.Unlock()
-	if err == nil && s.publishes.Load() && now.UnixNano()-s.heard.Load() > int64(s.server.silence) {
+	if err == nil && publishes && now.UnixNano()-s.heard.Load() > int64(s.server.silence) {
 		err = errSilent
 	}
 	if err != nil {
