@@ -167,11 +167,16 @@ func (in *Input) WritePacket(p Incoming) {
 	}
 }
 
-// trim lets go of video that nobody needs; mu is held.
+// trim lets go of video that nobody needs; mu is held. Where nobody takes
+// packets nobody asks for lost ones either.
 func (t *Track) trim(now int64) {
-	if t.kind == media.Video {
-		t.ring.Trim(now - int64(history))
+	if t.kind != media.Video {
+		return
 	}
+	if len(*t.sinks.Load()) > 0 {
+		now -= int64(history)
+	}
+	t.ring.Trim(now)
 }
 
 // SenderReport takes the publisher's own statement that its RTP timestamp rtp

@@ -3,86 +3,106 @@ package media
 // leastSplit is the smallest payload that Split makes.
 const leastSplit = 64
 
+// fuHead is the most that stands before a fragment.
+const fuHead = h265HeaderSize + 1
+
 // Bits of an FU header, of H264 and H265 alike.
 const fuEnd = 0x40
 
-// Split makes several payloads of at most max bytes of one that is larger, as
-// some cameras and encoders send over TCP. It keeps no state. ok is false when
-// it cannot: of other codecs than H264 and H265, or of what does not parse.
-// marker is the packet's own; the last payload gets it.
-func Split(codec string, payload []byte, marker bool, max int) (list []Payload, ok bool) {
-	if (codec != H264 && codec != H265) || max < leastSplit {
-		return nil, false
-	}
-	if len(payload) <= max {
-		return []Payload{{Bytes: payload, Marker: marker}}, true
-	}
-	list, ok = splitter{codec, max}.payload(payload)
-	if !ok {
-		return nil, false
-	}
-	list[len(list)-1].Marker = marker
-	return list, true
-}
-
-type splitter struct {
+// Splitter makes several payloads of one that is too large, as cameras and
+// encoders send over TCP. It keeps nothing of what it has split but the memory.
+type Splitter struct {
 	codec string
 	max   int
+	list  []Payload
+	bytes []byte
+}
+
+// NewSplitter returns a splitter for payloads of at most max bytes.
+func NewSplitter(codec string, max int) *Splitter { return &Splitter{codec: codec, max: max} }
+
+// Split returns a payload in parts, which are good until it is called again. ok
+// is false when it cannot: of other codecs than H264 and H265, or of what does
+// not parse. marker is the packet's own; the last part gets it.
+func (s *Splitter) Split(payload []byte, marker bool) (parts []Payload, ok bool) {
+	if (s.codec != H264 && s.codec != H265) || s.max < leastSplit {
+		return nil, false
+	}
+	s.list, s.bytes = s.list[:0], s.bytes[:0]
+	if len(payload) <= s.max {
+		s.list = append(s.list, Payload{Bytes: payload, Marker: marker})
+		return s.list, true
+	}
+	if most := len(payload) + (2*len(payload)/(s.max-fuHead)+2)*fuHead; cap(s.bytes) < most {
+		s.bytes = make([]byte, 0, most)
+	}
+	if !s.payload(payload) {
+		return nil, false
+	}
+	s.list[len(s.list)-1].Marker = marker
+	return s.list, true
 }
 
 // payload splits any payload, which is larger than max.
-func (s splitter) payload(p []byte) ([]Payload, bool) {
+func (s *Splitter) payload(p []byte) bool {
 	if s.codec == H264 {
 		switch kind := p[0] & h264TypeMask; {
 		case kind == h264STAPA:
 			return s.apart(p[1:])
 		case kind == h264FUA:
-			return s.fragments(p[:1], p[1], p[2:]), true
+			s.fragments([2]byte{p[0]}, p[1], p[2:])
+			return true
 		case kind == 0 || kind > h264STAPA:
-			return nil, false
+			return false
 		}
-		return s.unit(p), true
+		s.unit(p)
+		return true
 	}
 	switch kind := h265Type(p[0]); {
 	case kind == h265AP:
 		return s.apart(p[h265HeaderSize:])
 	case kind == h265FU:
-		return s.fragments(p[:2], p[2], p[3:]), true
+		s.fragments([2]byte{p[0], p[1]}, p[2], p[3:])
+		return true
 	case kind > h265AP:
-		return nil, false
+		return false
 	}
-	return s.unit(p), true
+	s.unit(p)
+	return true
 }
 
 // apart makes payloads of the units of an aggregation packet.
-func (s splitter) apart(p []byte) (list []Payload, ok bool) {
+func (s *Splitter) apart(p []byte) bool {
 	rest := len(p)
 	for u := range aggregated(p) {
 		rest -= 2 + len(u)
-		switch {
-		case len(u) <= s.max:
-			list = append(list, Payload{Bytes: u})
-		default:
-			list = append(list, s.unit(u)...)
+		if len(u) <= s.max {
+			s.list = append(s.list, Payload{Bytes: u})
+		} else {
+			s.unit(u)
 		}
 	}
-	return list, rest == 0 && len(list) > 0
+	return rest == 0 && len(s.list) > 0
 }
 
 // unit cuts a whole unit.
-func (s splitter) unit(u []byte) []Payload {
+func (s *Splitter) unit(u []byte) {
 	if s.codec == H264 {
-		return s.fragments([]byte{u[0]&^h264TypeMask | h264FUA}, fuStart|fuEnd|u[0]&h264TypeMask, u[1:])
+		s.fragments([2]byte{u[0]&^h264TypeMask | h264FUA}, fuStart|fuEnd|u[0]&h264TypeMask, u[1:])
+		return
 	}
-	return s.fragments([]byte{u[0]&0x81 | h265FU<<1, u[1]}, fuStart|fuEnd|h265Type(u[0]), u[h265HeaderSize:])
+	s.fragments([2]byte{u[0]&0x81 | h265FU<<1, u[1]}, fuStart|fuEnd|h265Type(u[0]), u[h265HeaderSize:])
 }
 
 // fragments cuts the body of a fragmentation unit further. The first keeps its
-// start bit and the last its end bit.
-func (s splitter) fragments(head []byte, header byte, body []byte) (list []Payload) {
-	room := s.max - len(head) - 1
+// start bit and the last its end bit. head is one byte of H264 and two of H265.
+func (s *Splitter) fragments(head [2]byte, header byte, body []byte) {
+	width := 1
+	if s.codec == H265 {
+		width = h265HeaderSize
+	}
 	for first := true; len(body) > 0; first = false {
-		n := min(room, len(body))
+		n := min(s.max-width-1, len(body))
 		h := header
 		if !first {
 			h &^= fuStart
@@ -90,10 +110,9 @@ func (s splitter) fragments(head []byte, header byte, body []byte) (list []Paylo
 		if n < len(body) {
 			h &^= fuEnd
 		}
-		b := append(make([]byte, 0, len(head)+1+n), head...)
-		b = append(append(b, h), body[:n]...)
-		list = append(list, Payload{Bytes: b})
+		begin := len(s.bytes)
+		s.bytes = append(append(append(s.bytes, head[:width]...), h), body[:n]...)
+		s.list = append(s.list, Payload{Bytes: s.bytes[begin:len(s.bytes):len(s.bytes)]})
 		body = body[n:]
 	}
-	return list
 }

@@ -32,7 +32,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			list, ok := media.Split(c.codec, c.payload, true, 500)
+			list, ok := media.NewSplitter(c.codec, 500).Split(c.payload, true)
 			require.Equal(t, c.ok, ok)
 			if !ok {
 				return
@@ -46,7 +46,7 @@ func TestSplit(t *testing.T) {
 			require.True(t, slices.EqualFunc(want, unitsOf(t, c.codec, list), bytes.Equal))
 		})
 	}
-	_, ok := media.Split(media.H264, long, true, 3)
+	_, ok := media.NewSplitter(media.H264, 3).Split(long, true)
 	require.False(t, ok, "too small to be worth it")
 }
 
@@ -55,11 +55,11 @@ func TestSplitFragments(t *testing.T) {
 	t.Parallel()
 	for codec, head := range map[string][]byte{media.H264: {0x65}, media.H265: {0x26, 1}} {
 		whole := append(slices.Clone(head), bytes.Repeat([]byte{0x88, 2, 3}, 3000)...)
-		large, ok := media.Split(codec, whole, true, 1400)
+		large, ok := media.NewSplitter(codec, 1400).Split(whole, true)
 		require.True(t, ok)
 		var small []media.Payload
 		for _, p := range large {
-			list, ok := media.Split(codec, p.Bytes, p.Marker, 300)
+			list, ok := media.NewSplitter(codec, 300).Split(p.Bytes, p.Marker)
 			require.True(t, ok)
 			small = append(small, list...)
 		}
@@ -85,7 +85,7 @@ func FuzzSplit(f *testing.F) {
 		if hevc {
 			codec = media.H265
 		}
-		list, ok := media.Split(codec, payload, true, 64)
+		list, ok := media.NewSplitter(codec, 64).Split(payload, true)
 		if !ok {
 			return
 		}

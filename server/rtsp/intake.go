@@ -123,6 +123,7 @@ type receiver struct {
 
 	// owned by the goroutine that reads the track's RTP
 	sets   *media.ParameterSets
+	split  *media.Splitter
 	shift  uint16              // how many packets more than the source's were written
 	frames *media.Depacketizer // when packets do not fit; nil for packets
 	next   uint64              // of frames: the number of the next packet
@@ -134,7 +135,7 @@ type receiver struct {
 }
 
 func newReceiver(in *intake, o Offer) *receiver {
-	r := &receiver{intake: in, offer: o}
+	r := &receiver{intake: in, offer: o, split: media.NewSplitter(o.Codec.Name, media.MaxPayload)}
 	if o.Codec.Name == media.H264 || o.Codec.Name == media.H265 {
 		r.sets = media.NewParameterSets(o.Codec)
 	}
@@ -208,7 +209,7 @@ func (r *receiver) packet(input *hub.Input, p *rtp.Packet, now time.Time) {
 // large writes a packet that does not fit into what goes to browsers: as
 // several, or from now on as frames.
 func (r *receiver) large(input *hub.Input, p *rtp.Packet, now time.Time) {
-	parts, ok := media.Split(r.offer.Codec.Name, p.Payload, p.Marker, media.MaxPayload)
+	parts, ok := r.split.Split(p.Payload, p.Marker)
 	if !ok {
 		r.reframe(p, now)
 		return
