@@ -109,10 +109,21 @@ func (s *Server) watch(c *client, a asked) (*player, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.publishers.Load()+s.players.Load() >= maxSessions {
-		return nil, ErrTooMany
+	if err := s.seats.take(c.addr, true); err != nil {
+		return nil, err
 	}
-	sub, err := s.cfg.Hub.Watch(ctx, g)
+	p, err := s.enter(ctx, &player{server: s, client: c, grant: g})
+	if err != nil {
+		s.seats.leave(c.addr, true)
+		return nil, err
+	}
+	c.watching = p
+	return p, nil
+}
+
+// enter subscribes a player and finds its stage.
+func (s *Server) enter(ctx context.Context, p *player) (*player, error) {
+	sub, err := s.cfg.Hub.Watch(ctx, p.grant)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +136,8 @@ func (s *Server) watch(c *client, a asked) (*player, error) {
 		sub.Close(err)
 		return nil, err
 	}
-	p := &player{server: s, client: c, grant: g, sub: sub, stage: st}
-	s.players.Add(1)
+	p.sub, p.stage = sub, st
 	sub.Bind(p.changed, p.drop)
-	c.watching = p
 	return p, nil
 }
 
@@ -196,6 +205,6 @@ func (p *player) end(error) {
 		p.client.guard.court()
 		p.sub.Close(ErrLost)
 		p.server.stages.leave(p.stage)
-		p.server.players.Add(-1)
+		p.server.seats.leave(p.client.addr, true)
 	})
 }

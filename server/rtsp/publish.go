@@ -50,6 +50,9 @@ func (s *Server) announce(c *client, x *gortsplib.ServerHandlerOnAnnounceCtx) (*
 	if len(left) > 0 {
 		s.cfg.Log.Warn("rtsp: tracks that cannot be carried are left out", "stream", stream, "peer", c.peer, "codecs", left)
 	}
+	if was, is := x.Session.UserData().(*player); is { // a SETUP for a track that there is not came before
+		was.end(nil)
+	}
 	x.Session.SetUserData(&publisher{server: s, session: x.Session, client: c, grant: g, offers: offers})
 	return ok(), nil
 }
@@ -61,14 +64,15 @@ func (s *Server) record(c *client, x *gortsplib.ServerHandlerOnRecordCtx) (*base
 		return &base.Response{StatusCode: base.StatusMethodNotValidInThisState}, nil
 	}
 	stream := p.grant.Stream()
-	if s.publishers.Load()+s.players.Load() >= maxSessions {
-		return s.refuse(c, stream, ErrTooMany)
+	if err := s.seats.take(p.client.addr, false); err != nil {
+		return s.refuse(c, stream, err)
 	}
 	p.intake = newIntake(s.cfg.Log.With("stream", stream, "peer", c.peer), s.faults, p.offers, func() (*hub.Publication, error) {
 		return s.cfg.Hub.Publish(p.grant, p, hub.Options{Proto: proto, Peer: c.peer})
 	})
 	if err := p.intake.open(); err != nil {
 		p.intake = nil
+		s.seats.leave(p.client.addr, false)
 		return s.refuse(c, stream, err)
 	}
 	for _, r := range p.intake.tracks {
@@ -81,7 +85,6 @@ func (s *Server) record(c *client, x *gortsplib.ServerHandlerOnRecordCtx) (*base
 			p.session.Close()
 		})
 	}
-	s.publishers.Add(1)
 	c.guard.settle(x.Session.Transport().Protocol == gortsplib.ProtocolTCP)
 	return ok(), nil
 }
@@ -91,7 +94,7 @@ func (p *publisher) end(err error) {
 	if p.intake == nil {
 		return
 	}
-	p.server.publishers.Add(-1)
+	p.server.seats.leave(p.client.addr, false)
 	p.client.guard.court()
 	if p.expiry != nil {
 		p.expiry.Stop()

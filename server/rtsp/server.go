@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync/atomic"
+	"net/netip"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -21,7 +21,6 @@ import (
 const (
 	maxConns      = 1024
 	maxPerNetwork = 256
-	maxSessions   = 512
 
 	// sessionTime is how long a player may be silent, as RFC 2326 section 12.37
 	// has it, and silentTime a publisher.
@@ -63,16 +62,13 @@ type Server struct {
 
 	// guard themselves
 	basics basics
-
-	// atomic
-	publishers atomic.Int32
-	players    atomic.Int32
+	seats
 }
 
 // New listens; nobody is answered before Run.
 func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, basics: basics{until: map[string]time.Time{}}}
-	s.stages.list = map[*hub.Stream]*stage{}
+	s.stages.list, s.near = map[*hub.Stream]*stage{}, map[netip.Addr]int{}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
