@@ -13,12 +13,13 @@ const (
 	MaxData   = 64 << 10              // bytes of one
 	dataEvery = 20 * time.Millisecond // one on average
 	dataBurst = 50
+	dataRate  = 128 << 10 // bytes a second: each is copied for every follower
 )
 
 // Errors of data messages.
 var (
 	ErrData      = errors.New("a data message has at most 64 KiB of JSON")
-	ErrDataQuick = errors.New("data messages come at most 50 a second")
+	ErrDataQuick = errors.New("data messages come at most 50 and 128 KiB a second")
 )
 
 // metadataName is the data message that describes a whole stream (Adobe Flash
@@ -54,7 +55,7 @@ func (p *Publication) WriteData(d Data) error {
 		s.mu.Unlock()
 		return ErrDataQuick
 	}
-	p.dataDue = later(p.dataDue, now).Add(dataEvery)
+	p.dataDue = later(p.dataDue, now).Add(max(dataEvery, time.Duration(len(d.Value))*time.Second/dataRate))
 	if d.Name == metadataName {
 		s.metadata = &d
 	}
