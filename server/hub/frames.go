@@ -93,8 +93,13 @@ func (f *framePlane) drop(a *frameAttachment) {
 	}
 }
 
-// forget drops what is held, when another publication begins; mu is held.
-func (f *framePlane) forget() { f.held.clear() }
+// forget drops what is held and what was not derived yet, when another
+// publication begins: it may write in another codec, or packets after frames.
+// mu is held.
+func (f *framePlane) forget() {
+	f.held.clear()
+	f.codec, f.next = media.Codec{}, f.track.ring.Head()
+}
 
 // WritePacket takes the track's packets.
 func (f *framePlane) WritePacket(*media.Packet) {
@@ -217,7 +222,7 @@ func (in *Input) put(f *media.Frame, arrival time.Time) (changed bool, err error
 		return false, err
 	}
 	h := t.frames.write(t, f)
-	if t.packed() {
+	if t.takers() > 0 {
 		err = in.pack(h)
 	}
 	return changed, err
@@ -247,14 +252,14 @@ func (in *Input) place(f *media.Frame, arrival time.Time) (changed bool, err err
 	return t.probe.Frame(f), nil
 }
 
-// packed tells whether somebody other than the frame plane takes packets;
-// frames.mu is held.
-func (t *Track) packed() bool {
+// takers returns how many take packets, without the frame plane; frames.mu is
+// held.
+func (t *Track) takers() int {
 	own := 0
 	if t.frames.detach != nil {
 		own = 1
 	}
-	return len(*t.sinks.Load()) > own
+	return len(*t.sinks.Load()) - own
 }
 
 // pack makes the packets of the frames that are held, for the first sink that
@@ -265,6 +270,9 @@ func (t *Track) pack() {
 	t.mu.Unlock()
 	if in == nil || !t.framed.Load() {
 		return
+	}
+	if t.frames.held.broken && t.takers() == 1 { // the ring's keyframe is followed by a gap
+		t.ring.Forget()
 	}
 	for _, h := range t.frames.held.frames {
 		if !h.packed && in.pack(h) != nil {
