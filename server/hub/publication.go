@@ -29,6 +29,16 @@ var (
 	ErrPoster = fmt.Errorf("a poster is a JPEG of at most %d bytes and %d pixels a side", MaxPoster, maxPosterSide)
 )
 
+// Bounds on the tracks that a publication adds: every viewer looks at the
+// stream again at each, and every conversion begins anew.
+const (
+	trackEvery = time.Second // one on average
+	trackBurst = 16
+)
+
+// ErrTracksQuick says that a publication changes its tracks time and again.
+var ErrTracksQuick = errors.New("a publication may change its codecs once a second at most")
+
 // Publication is one attempt to feed a stream; its source holds it.
 type Publication struct {
 	// set at construction
@@ -42,7 +52,8 @@ type Publication struct {
 	clock  *publisherClock
 
 	// guarded by the stream's mu
-	dataDue time.Time // when the data messages sent so far have had their time
+	dataDue  time.Time // when the data messages sent so far have had their time
+	trackDue time.Time // as dataDue, of tracks that were added
 
 	// guarded by once
 	once   sync.Once
@@ -117,7 +128,7 @@ func (p *Publication) finish(reason error) {
 
 // AddTrack gives the stream a track of a kind, or goes on with the one it has,
 // and returns what this publication writes to. One publication has at most one
-// track of a kind.
+// track of a kind. It returns ErrTracksQuick when codecs change all the time.
 func (p *Publication) AddTrack(k media.Kind, c media.Codec) (*Input, error) {
 	if p.Reason() != nil {
 		return nil, p.Reason()

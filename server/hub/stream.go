@@ -204,22 +204,26 @@ func (s *Stream) end(reason error) {
 }
 
 // feed makes p the one that writes the track of a kind, which is made when it
-// is new. It returns ErrReplaced when the stream is not p's any more.
+// is new. It returns ErrReplaced when the stream is not p's any more, and
+// ErrTracksQuick.
 func (s *Stream) feed(p *Publication, k media.Kind, c media.Codec) (*Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publication != p {
 		return nil, ErrReplaced
 	}
+	now := time.Now()
+	if p.trackDue.Sub(now) > trackBurst*trackEvery {
+		return nil, ErrTracksQuick
+	}
+	p.trackDue = later(p.trackDue, now).Add(trackEvery)
 	i := slices.IndexFunc(s.everyTrack, func(t *Track) bool { return t.kind == k })
 	if i < 0 {
 		i = len(s.everyTrack)
 		s.everyTrack = append(s.everyTrack, newTrack(s, k, c))
 	}
 	t := s.everyTrack[i]
-	if t.Codec() != c {
-		s.reconvert(t)
-	}
+	other := t.Codec() != c
 	var list []*Track
 	if s.feeding == p {
 		list = without(slices.Clone(s.Tracks()), t)
@@ -228,7 +232,11 @@ func (s *Stream) feed(p *Publication, k media.Kind, c media.Codec) (*Input, erro
 	s.feeding = p
 	s.tracks.Store(&list)
 	t.obliging.Store(p.oblige)
-	return t.bind(c, p.clock), nil
+	in := t.bind(c, p.clock)
+	if other { // not before: a conversion asks for the codec when it begins
+		s.reconvert(t)
+	}
+	return in, nil
 }
 
 // tracksChanged tells subscriptions and observers.
