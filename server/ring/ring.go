@@ -113,8 +113,8 @@ func (r *Ring) Forget() { r.keyframe.Store(0) }
 // old to be held. Only one goroutine may call Put at a time.
 func (r *Ring) Put(p media.Packet) *media.Packet {
 	head := r.head.Load()
-	if p.Seq+uint64(len(r.slots)) <= head || (p.Seq < head && r.Get(p.Seq) != nil) {
-		return nil
+	if p.Seq+uint64(len(r.slots)) <= head || p.Seq < r.tail.Load() || (p.Seq < head && r.Get(p.Seq) != nil) {
+		return nil // of what was let go, nobody knows whether it is the same again
 	}
 	late := p.Seq < head
 	stored := r.copyIn(p)

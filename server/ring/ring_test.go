@@ -136,3 +136,20 @@ func TestTrim(t *testing.T) {
 	}
 	require.EqualValues(t, 108, r.Tail())
 }
+
+// A viewer may ask again for what was let go. Under the number of a packet that
+// it has seen there must never be another, or two packets share an SRTP index.
+func TestNothingComesBackAfterTrim(t *testing.T) {
+	t.Parallel()
+	r := New(16, 0)
+	for seq := range uint64(4) {
+		r.Put(packet(seq, 1, seq == 0))
+	}
+	key := packet(4, 2, true)
+	key.Arrival = 10
+	r.Put(key)
+	r.Trim(10)
+	require.Nil(t, r.Get(2))
+	require.Nil(t, r.Put(packet(2, 99, false)))
+	require.Nil(t, r.Get(2))
+}
