@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 const (
 	convertLinger = 10 * time.Second // how long one goes on after the last who takes its track
 	convertAgain  = time.Second      // after one has failed
+	convertLog    = time.Minute      // between two lines about one that fails for the same reason
 )
 
 // Choose returns the stream's track of a kind if accept takes it, else one
@@ -90,12 +92,16 @@ func (s *Stream) reconvert(from *Track) {
 
 // convert has a track made until ctx ends.
 func (h *Hub) convert(ctx context.Context, t *Track, to media.Codec) {
+	said, when := "", time.Time{}
 	for ctx.Err() == nil {
 		err := h.cfg.Converter.Convert(ctx, t.origin, t.bind(to, &publisherClock{}))
 		if ctx.Err() != nil {
 			return
 		}
-		h.cfg.Log.Warn("converting failed", "stream", t.stream.name, "from", t.origin.Codec().Name, "to", to.Name, "err", err)
+		if reason := fmt.Sprint(err); reason != said || time.Since(when) > convertLog {
+			said, when = reason, time.Now()
+			h.cfg.Log.Warn("converting failed", "stream", t.stream.name, "from", t.origin.Codec().Name, "to", to.Name, "err", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(convertAgain):

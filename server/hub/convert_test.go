@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -235,3 +237,20 @@ func TestDataMessages(t *testing.T) {
 type observerFunc func(Event)
 
 func (f observerFunc) StreamEvent(e Event) { f(e) }
+
+func TestConversionThatFailsIsSaidOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		c := &converter{running: make(chan int, 400), fail: true}
+		p := publish(t, New(Config{Converter: c, Log: slog.New(slog.NewTextHandler(&said, nil))}), &fakeSource{}, Options{})
+		_, err := p.AddTrack(media.Audio, aac)
+		require.NoError(t, err)
+		p.Stream().Choose(media.Audio, onlyOpus).Attach(&fakeSink{})
+		time.Sleep(90*time.Second + time.Millisecond)
+		synctest.Wait()
+		require.Greater(t, len(c.running), 100, "it is tried again")
+		require.Equal(t, 2, strings.Count(said.String(), "converting failed"))
+		p.Close(ErrEnded)
+	})
+}
