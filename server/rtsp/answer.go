@@ -23,6 +23,7 @@ var (
 	errStale     = errors.New("the response belongs to an older challenge")
 	errRate      = errors.New("too many requests in a second")
 	errSecure    = errors.New("RTSPS carries media in its own connection only")
+	errPorts     = errors.New("another session from the same address has these UDP ports")
 )
 
 // mediaError says that nothing of what was announced can be carried.
@@ -54,6 +55,7 @@ func answers() []answer {
 		{hub.ErrReplaced, base.StatusForbidden, "The same publisher connected again elsewhere"},
 		{hub.ErrShutdown, base.StatusServiceUnavailable, "The server restarts. Connect again in 2 s"},
 		{ErrTooMany, base.StatusNotEnoughBandwidth, "Too many sessions are open. Try again when one has ended"},
+		{errPorts, base.StatusBadRequest, "Another session from this address has these UDP ports. Try again, with other ports or TCP"},
 		{errSecure, base.StatusUnsupportedTransport, "RTSPS carries media in TCP only. Choose TCP"},
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
+
+	"github.com/heliograph/heliograph/server/rtsp/sdp"
 )
 
 // Times and bounds of a connection to a camera.
@@ -124,7 +126,7 @@ func (c *camera) answered(res *base.Response) {
 		// Some know no OPTIONS. The library would ask again and again, and give up.
 		res.StatusCode = base.StatusOK
 	case c.asked == base.Describe && res.StatusCode == base.StatusOK:
-		res.Body = tolerable(res.Body)
+		res.Body = sdp.Mend(res.Body)
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		if err := c.redirected(res.Header["Location"]); err != nil {
 			c.refused = err

@@ -44,7 +44,6 @@ type device struct {
 	noUDP   bool
 	bitrate int
 	mute    atomic.Bool
-	last    sync.Mutex
 	done    chan struct{}
 	running sync.WaitGroup
 	request atomic.Pointer[base.Request]

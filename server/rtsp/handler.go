@@ -10,6 +10,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+
+	"github.com/heliograph/heliograph/server/rtsp/sdp"
 )
 
 // handler is what the library calls. Each method keeps a fault of ours from
@@ -50,7 +52,7 @@ func ordinary(err error) bool {
 func (h *handler) OnRequest(conn *gortsplib.ServerConn, req *base.Request) {
 	c := clientOf(conn)
 	if req.Method == base.Announce {
-		req.Body = tolerable(req.Body)
+		req.Body = sdp.Mend(req.Body)
 	}
 	if c.allow(time.Now()) {
 		return
@@ -64,6 +66,7 @@ func (h *handler) OnRequest(conn *gortsplib.ServerConn, req *base.Request) {
 
 // OnSessionClose ends what the session did.
 func (h *handler) OnSessionClose(x *gortsplib.ServerHandlerOnSessionCloseCtx) {
+	h.claims.leave(x.Session)
 	if e, ok := x.Session.UserData().(interface{ end(error) }); ok {
 		e.end(x.Error)
 	}
@@ -88,6 +91,12 @@ func (h *handler) OnSetup(x *gortsplib.ServerHandlerOnSetupCtx) (res *base.Respo
 	if c.guard.secure && x.Transport.Protocol != gortsplib.ProtocolTCP {
 		code, text := explain(errSecure)
 		return &base.Response{StatusCode: code, StatusMessage: text}, nil, nil
+	}
+	if x.Transport.Protocol == gortsplib.ProtocolUDP {
+		if err := h.claims.take(c.addr, x.Session, x.Request.Header["Transport"]); err != nil {
+			res, err := h.refuse(c, streamOf(x.Path), err)
+			return res, nil, err
+		}
 	}
 	if x.Session.State() == gortsplib.ServerSessionStatePreRecord {
 		return ok(), nil, nil

@@ -227,7 +227,7 @@ func TestUnusualAAC(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, true)
 	r, track := h.intake(&format.MPEG4Audio{
-		Config:     &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2, ChannelCount: 2},
+		Config:     &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2},
 		SizeLength: 6, IndexLength: 2, IndexDeltaLength: 2,
 	}, media.Audio)
 	got := &counter{}

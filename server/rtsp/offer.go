@@ -10,6 +10,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtsp/sdp"
 )
 
 const videoClock = 90_000
@@ -94,7 +95,7 @@ func nameOf(f format.Format) string {
 		}
 	}
 	if name, _, _ := strings.Cut(f.RTPMap(), "/"); name != "" {
-		return plain(strings.TrimPrefix(name, unusable))
+		return plain(strings.TrimPrefix(name, sdp.Unusable))
 	}
 	return "payload type " + strconv.Itoa(int(f.PayloadType()))
 }

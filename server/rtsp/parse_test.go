@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtsp/sdp"
 )
 
 // described reads a description as the library does.
@@ -31,7 +32,7 @@ func section(kind, payloadType string, lines ...string) string {
 
 func TestOffers(t *testing.T) {
 	t.Parallel()
-	aac48 := media.AACCodec(&mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2, ChannelCount: 2})
+	aac48 := media.AACCodec(&mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2})
 	sprop := "sprop-parameter-sets=Z0LADdkBQZ+fARAAAAMAEAAAAwMg8UKkgA==,aMuDyyA="
 	for name, c := range map[string]struct {
 		section string
@@ -73,7 +74,7 @@ func TestOffers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := described(t, tolerable([]byte(sdpHead+c.section)))
+			d, err := described(t, sdp.Mend([]byte(sdp.Head+c.section)))
 			require.NoError(t, err)
 			offers := offersOf(d)
 			require.Len(t, offers, 1)
@@ -89,7 +90,7 @@ func TestOffers(t *testing.T) {
 // A camera's second picture is not a second track.
 func TestOffersOnePictureAndOneSound(t *testing.T) {
 	t.Parallel()
-	d, err := described(t, tolerable([]byte(sdpHead+
+	d, err := described(t, sdp.Mend([]byte(sdp.Head+
 		section("video", "96", "a=rtpmap:96 MP4V-ES/90000")+
 		section("video", "97", "a=rtpmap:97 H264/90000")+
 		section("video", "98", "a=rtpmap:98 H265/90000")+
@@ -147,14 +148,14 @@ func TestWithoutSource(t *testing.T) {
 // FuzzTolerable looks for descriptions that are harmed by being mended.
 func FuzzTolerable(f *testing.F) {
 	for _, s := range []string{
-		"", videoSDP, section("audio", "97"), sdpHead + section("audio", "97 98 0", "a=rtpmap:97 MPEG4-GENERIC/48000/2", "a=fmtp:97 config=zz"),
+		"", videoSDP, section("audio", "97"), sdp.Head + section("audio", "97 98 0", "a=rtpmap:97 MPEG4-GENERIC/48000/2", "a=fmtp:97 config=zz"),
 		"m=", "m=video", "m=video 0 RTP/AVP\r\n", "a=rtpmap:96 H264/90000\r\nm=video 0 RTP/AVP 96\na=rtpmap:96  H264/90000",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, before := described(t, body)
-		mended := tolerable(body)
+		mended := sdp.Mend(body)
 		d, after := described(t, mended)
 		if before == nil && after != nil {
 			t.Fatalf("%q was fine and is %q", body, mended)

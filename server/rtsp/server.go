@@ -62,6 +62,7 @@ type Server struct {
 
 	// guard themselves
 	basics basics
+	claims claims
 	seats
 }
 
@@ -69,6 +70,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, basics: basics{until: map[string]time.Time{}}}
 	s.stages.list, s.near = map[*hub.Stream]*stage{}, map[netip.Addr]int{}
+	s.claims.owners = map[netip.AddrPort]*gortsplib.ServerSession{}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,6 @@
-package rtsp
+// Package sdp mends the descriptions of encoders and cameras before the library
+// reads them, and bounds what that costs. It knows neither sessions nor streams.
+package sdp
 
 import (
 	"bytes"
@@ -8,8 +10,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/sdpunmarshaler"
 )
 
-// unusable marks a codec whose description the library does not take.
-const unusable = "unusable-"
+// Unusable marks a codec whose description the library does not take.
+const Unusable = "unusable-"
 
 // Bounds on a description. No encoder and no camera comes near; but the library
 // looks for every payload type through all lines, and before anybody has signed
@@ -37,17 +39,17 @@ func modest(body []byte) bool {
 	return true
 }
 
-// sdpHead makes a whole description of one media section.
-const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+// Head makes a whole description of one media section.
+const Head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
-// tolerable returns a description that the library takes, of one of which it
+// Mend returns a description that the library takes, of one of which it
 // may not take all: it refuses the whole for one codec with odd parameters. Such
 // a codec is renamed, so that it is left out and can be named. H264 in
 // packetization mode 0, which it refuses too, is passed off as mode 1, of which
 // it is a part; many encoders and cameras just do not say what they send.
 //
 // It returns nothing for one beyond the bounds, which the library refuses.
-func tolerable(body []byte) []byte {
+func Mend(body []byte) []byte {
 	if !modest(body) {
 		return nil
 	}
@@ -98,7 +100,7 @@ func cutSDP(body []byte) (head string, sections []string) {
 
 // takes tells whether the library takes a media section.
 func takes(section string) bool {
-	s, err := sdpunmarshaler.Unmarshal([]byte(sdpHead + section))
+	s, err := sdpunmarshaler.Unmarshal([]byte(Head + section))
 	if err != nil {
 		return false
 	}
@@ -116,7 +118,7 @@ func renamed(section string) string {
 			continue
 		case strings.HasPrefix(line, "a=rtpmap:"):
 			if payloadType, codec, found := strings.Cut(line, " "); found {
-				line = payloadType + " " + unusable + strings.TrimLeft(codec, " ")
+				line = payloadType + " " + Unusable + strings.TrimLeft(codec, " ")
 			}
 		}
 		out.WriteString(line)
@@ -124,7 +126,7 @@ func renamed(section string) string {
 	first, _, _ := strings.Cut(section, "\n")
 	for _, payloadType := range strings.Fields(first)[min(3, len(strings.Fields(first))):] {
 		if !strings.Contains(section, "a=rtpmap:"+payloadType+" ") {
-			out.WriteString("a=rtpmap:" + payloadType + " " + unusable + "type" + payloadType + "/90000\r\n")
+			out.WriteString("a=rtpmap:" + payloadType + " " + Unusable + "type" + payloadType + "/90000\r\n")
 		}
 	}
 	return out.String()
