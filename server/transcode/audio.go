@@ -18,7 +18,7 @@ func opusTarget() media.Codec {
 
 func aacTarget() media.Codec {
 	return media.AACCodec(&mpeg4audio.AudioSpecificConfig{
-		Type: mpeg4audio.ObjectTypeAACLC, SampleRate: outputRate, ChannelConfig: outputChannels, ChannelCount: outputChannels,
+		Type: mpeg4audio.ObjectTypeAACLC, SampleRate: outputRate, ChannelConfig: outputChannels,
 	})
 }
 

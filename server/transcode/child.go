@@ -60,9 +60,9 @@ func (c *child) kill() {
 func (c *child) reap() error {
 	err := c.cmd.Wait()
 	if said := c.said.String(); said != "" {
-		return fmt.Errorf("ffmpeg ended (%v): %s", err, said)
+		return fmt.Errorf("ffmpeg ended (%s): %s", howEnded(err), said)
 	}
-	return fmt.Errorf("ffmpeg ended (%v)", err)
+	return fmt.Errorf("ffmpeg ended (%s)", howEnded(err))
 }
 
 // tail keeps the last bytes written to it.
@@ -85,4 +85,13 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.Join(strings.Fields(strings.ToValidUTF8(string(t.b), "?")), " ")
+}
+
+// howEnded says how a child ended, which is by itself a fault even when it says
+// that all is well.
+func howEnded(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,16 +30,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // on a busy machine.
 const patience = 30 * time.Second
 
-type source struct{}
+type source struct{ asked atomic.Int32 }
 
-func (source) RequestKeyframe(*hub.Track, int) {}
-func (source) Close(error)                     {}
+func (s *source) RequestKeyframe(*hub.Track, int) { s.asked.Add(1) }
+func (s *source) Close(error)                     {}
 
 // stage is a stream with one track and what is made of it.
 type stage struct {
 	t           testing.TB
 	transcoder  *Transcoder
 	metrics     *metric.Registry
+	source      *source
 	publication *hub.Publication
 	stream      *hub.Stream
 	in          *hub.Input
@@ -104,7 +106,7 @@ func (c *collector) reached(t testing.TB, stamp int64) {
 // it takes longer than most tests.
 var installed = sync.OnceValues(func() (program, []byte) {
 	p := probe("")
-	list, _ := ask(context.Background(), p.path, "-encoders")
+	list, _ := ask(p.path, "-encoders")
 	return p, list
 })
 
@@ -125,7 +127,7 @@ func needFFmpeg(t testing.TB, encoders ...string) {
 func newStage(t testing.TB, codec media.Codec, traits media.Traits, target string) *stage {
 	t.Helper()
 	needFFmpeg(t)
-	s := &stage{t: t, metrics: metric.New(), base: time.Now(), out: &collector{more: make(chan struct{})}}
+	s := &stage{t: t, metrics: metric.New(), base: time.Now(), source: &source{}, out: &collector{more: make(chan struct{})}}
 	found, _ := installed()
 	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, func() program { return found })
 	s.transcoder.maxWait = patience // a busy machine starts children slowly
@@ -142,11 +144,11 @@ func newStage(t testing.TB, codec media.Codec, traits media.Traits, target strin
 	})
 	t.Cleanup(s.stop)
 	var err error
-	s.publication, err = h.Publish(auth.System(auth.Publish, "harbour"), source{}, hub.Options{})
+	s.publication, err = h.Publish(auth.System(auth.Publish, "harbour"), s.source, hub.Options{})
 	require.NoError(t, err)
 	s.stream = s.publication.Stream()
 	kind := media.Audio
-	if codec.Name == media.H264 || codec.Name == media.H265 {
+	if codec.ClockRate == videoRate {
 		kind = media.Video
 	}
 	s.in, err = s.publication.AddTrack(kind, codec)
@@ -269,7 +271,7 @@ func aacSource(t testing.TB, description, rate, seconds string) (media.Codec, []
 	}
 	p := packets[0]
 	return media.AACCodec(&mpeg4audio.AudioSpecificConfig{
-		Type: p.Type, SampleRate: p.SampleRate, ChannelConfig: p.ChannelConfig, ChannelCount: p.ChannelCount,
+		Type: p.Type, SampleRate: p.SampleRate, ChannelConfig: p.ChannelConfig,
 	}), list
 }
 
@@ -354,6 +356,47 @@ func h265Source(t testing.TB, size, seconds string) (media.Codec, []unit) {
 		}
 	}
 	return media.Codec{Name: media.H265, ClockRate: 90000}, list
+}
+
+// browserSource encodes pictures as browsers do: VP8, VP9 or AV1, without ones
+// that are not shown and with one keyframe.
+func browserSource(t testing.TB, name, encoder, size, seconds string) (media.Codec, []unit) {
+	t.Helper()
+	needFFmpeg(t, encoder)
+	args := []string{"-f", "lavfi", "-i", "testsrc2=s=" + size + ":r=30:d=" + seconds, "-pix_fmt", "yuv420p", "-c:v", encoder, "-b:v", "500k", "-g", "600"}
+	switch encoder {
+	case "libsvtav1":
+		args = append(args, "-preset", "12", "-svtav1-params", "pred-struct=1:lookahead=0")
+	case "libaom-av1":
+		args = append(args, "-usage", "realtime", "-cpu-used", "9", "-lag-in-frames", "0")
+	default:
+		args = append(args, "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0")
+	}
+	file := ffmpeg(t, nil, append(args, "-f", "ivf", "pipe:1")...)
+	var list []unit
+	for rest := file[32:]; len(rest) > 12; {
+		n := 12 + int(binary.LittleEndian.Uint32(rest))
+		u := unit{stamp: int64(len(list) * 3000), units: [][]byte{rest[12:n]}, keyframe: len(list) == 0}
+		if name == media.AV1 {
+			u.units = bareOBUs(rest[12:n])
+		}
+		list, rest = append(list, u), rest[n:]
+	}
+	return media.Codec{Name: name, ClockRate: videoRate}, list
+}
+
+// bareOBUs takes a temporal unit apart as RTP has it: without sizes and
+// delimiter.
+func bareOBUs(data []byte) (list [][]byte) {
+	for len(data) > 0 {
+		size, n := binary.Uvarint(data[1:])
+		end := 1 + n + int(size)
+		if data[0]>>3 != obuDelimiter {
+			list = append(list, append([]byte{data[0] &^ obuHasSize}, data[1+n:end]...))
+		}
+		data = data[end:]
+	}
+	return list
 }
 
 func h265Kind(u []byte) byte {

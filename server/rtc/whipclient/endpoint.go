@@ -98,21 +98,18 @@ func (e *endpoint) local() bool {
 
 // post opens a session with an offer and returns the answer.
 func (e *endpoint) post(ctx context.Context, offer string) (answer string, err error) {
-	res, body, err := e.do(ctx, http.MethodPost, &e.url, offer)
+	a, err := e.do(ctx, http.MethodPost, &e.url, offer)
 	if err != nil {
 		return "", err
 	}
-	if location, err := res.Location(); err == nil {
-		e.session = location
+	if a.status != http.StatusCreated {
+		return "", e.refused(a)
 	}
-	if res.StatusCode != http.StatusCreated {
-		e.session = nil
-		return "", e.refused(res, body)
-	}
-	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != typeSDP {
+	e.session = a.location
+	if kind, _, _ := mime.ParseMediaType(a.contentType); kind != typeSDP {
 		return "", errors.New("the other server's answer is no SDP; the address is probably not that of a WHIP endpoint")
 	}
-	return string(body), nil
+	return string(a.body), nil
 }
 
 // hangUp ends the session.
@@ -122,17 +119,25 @@ func (e *endpoint) hangUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hangUpTime)
 	defer cancel()
-	_, _, _ = e.do(ctx, http.MethodDelete, e.session, "") // a server that is gone forgets the session by itself
+	_, _ = e.do(ctx, http.MethodDelete, e.session, "") // a server that is gone forgets the session by itself
 	e.session = nil
 }
 
+// answer is what a server says to a request.
+type answer struct {
+	status      int
+	location    *url.URL // nil for none
+	contentType string
+	body        []byte
+}
+
 // do makes a request. Errors do not name the address, which may hold a key.
-func (e *endpoint) do(ctx context.Context, method string, to *url.URL, body string) (*http.Response, []byte, error) {
+func (e *endpoint) do(ctx context.Context, method string, to *url.URL, body string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, to.String(), strings.NewReader(body))
 	if err != nil {
-		return nil, nil, errAddress
+		return answer{}, errAddress
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", typeSDP)
@@ -146,26 +151,30 @@ func (e *endpoint) do(ctx context.Context, method string, to *url.URL, body stri
 		if errors.As(err, &outer) {
 			err = outer.Err
 		}
-		return nil, nil, fmt.Errorf("the other server cannot be reached: %w", err)
+		return answer{}, fmt.Errorf("the other server cannot be reached: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the other server's answer: %w", err)
+		return answer{}, fmt.Errorf("reading the other server's answer: %w", err)
 	}
 	if len(b) > maxAnswer {
-		return nil, nil, errors.New("the other server's answer is far too long")
+		return answer{}, errors.New("the other server's answer is far too long")
 	}
-	return res, b, nil
+	location, err := res.Location()
+	if err != nil {
+		location = nil
+	}
+	return answer{res.StatusCode, location, res.Header.Get("Content-Type"), b}, nil
 }
 
 // refused says what a status means, with the server's own words.
-func (e *endpoint) refused(res *http.Response, body []byte) error {
-	text := fmt.Sprintf("the other server refused with HTTP status %d", res.StatusCode)
-	if hint := meaning(res.StatusCode); hint != "" {
+func (e *endpoint) refused(a answer) error {
+	text := fmt.Sprintf("the other server refused with HTTP status %d", a.status)
+	if hint := meaning(a.status); hint != "" {
 		text += " (" + hint + ")"
 	}
-	if words := e.words(res.Header.Get("Content-Type"), body); words != "" {
+	if words := e.words(a.contentType, a.body); words != "" {
 		text += ": " + words
 	}
 	return errors.New(text)

@@ -126,7 +126,7 @@ func TestMemory(t *testing.T) {
 	_, err = r.Read()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.LessOrEqual(t, cap(r.streams[4].body), firstBuffer)
-	require.LessOrEqual(t, cap(grow(make([]byte, 10, 10), 10, 25)), 25)
+	require.LessOrEqual(t, cap(grow(make([]byte, 10), 10, 25)), 25)
 }
 
 // What is held in messages that are not whole is bounded over all streams.
