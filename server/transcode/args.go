@@ -62,20 +62,21 @@ const (
 	oneThreadPixels   = 1920 * 1088 // that one core decodes in time
 )
 
-// videoArgs make the child's arguments for H264 that every browser plays.
+// videoArgs make the child's arguments for H264 that everybody plays.
 // zerolatency spends a frame's share of the rate by the frames a second that it
 // was told, since by timestamps it would have to wait for the next frame.
-func videoArgs(codec string, t media.Traits, sync string) []string {
+func videoArgs(codec string, t media.Traits, scale, sync string) []string {
 	threads := 1
 	if t.Width*t.Height > oneThreadPixels {
 		threads = maxDecoderThreads
 	}
-	filter := "scale=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p"
+	filter := scale + ",format=yuv420p"
 	if t.Interlaced {
 		filter = "yadif=mode=send_frame:deint=interlaced," + filter
 	}
 	rate := strconv.Itoa(bitrate(codec, t))
-	return append(inputArgs(threads), "-map", "0:v:0", "-vf", filter, sync, "passthrough", "-enc_time_base", "1/90000",
+	args := append([]string{"-max_pixels", strconv.Itoa(maxPixels)}, inputArgs(threads)...)
+	return append(args, "-map", "0:v:0", "-vf", filter, sync, "passthrough", "-enc_time_base", "1/90000",
 		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0",
 		"-g", "600", "-sc_threshold", "0", "-force_key_frames", "expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+1))",
 		"-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-threads", "0",
@@ -89,18 +90,22 @@ func fps(t media.Traits) float64 {
 	return t.FPS
 }
 
-// bitrate is the source's, and half more for a codec that does with less.
+// bitrate is the source's, and half more for a codec that does with less. A
+// browser's says nothing about the next minute: it gets no less than what
+// pictures of its size need.
 func bitrate(codec string, t media.Traits) int {
-	rate := t.Bitrate
-	switch {
-	case rate > 0:
-	case t.Width*t.Height > 0:
-		return min(max(int(float64(t.Width*t.Height)*fps(t)/pixelsPerBit), minBitrate), maxBitrate)
-	default:
-		return unknownBitrate
+	rate, need := min(t.Bitrate, maxBitrate), int(float64(t.Width*t.Height)*fps(t)/pixelsPerBit)
+	switch codec {
+	case media.H265:
+		rate = rate * 3 / 2
+	case media.VP8, media.VP9, media.AV1:
+		rate = max(rate*3/2, need)
 	}
-	if codec == media.H265 {
-		rate = min(rate, maxBitrate) * 3 / 2
+	if rate == 0 {
+		rate = need
+	}
+	if rate == 0 {
+		return unknownBitrate
 	}
 	return min(max(rate, minBitrate), maxBitrate)
 }

@@ -339,8 +339,10 @@ func TestTargets(t *testing.T) {
 		{media.Codec{Name: media.H264}, media.Traits{BFrames: true}, "", "H264"},
 		{media.Codec{Name: media.H264}, media.Traits{Chroma: "4:4:4"}, "", "H264"},
 		{media.Codec{Name: media.H265}, media.Traits{}, "", "H264"},
-		{media.Codec{Name: media.VP8}, media.Traits{}, "", ""},
-		{media.Codec{Name: media.AV1}, media.Traits{Interlaced: true}, "", ""},
+		{media.Codec{Name: media.VP8}, media.Traits{}, "", "H264"},
+		{media.Codec{Name: media.VP9}, media.Traits{}, "", "H264"},
+		{media.Codec{Name: media.AV1}, media.Traits{}, "", "H264"},
+		{media.Codec{Name: media.MJPEG}, media.Traits{}, "", ""},
 	}
 	sound, err := New(Config{})
 	require.NoError(t, err)

@@ -45,6 +45,7 @@ type intake struct {
 	maxWait time.Duration
 	queue   *queue.Queue[arrival]
 	dropped *metric.Counter
+	ask     func() // for a keyframe, which browsers send no other way; nothing for audio
 
 	// guarded by the track, which writes from one goroutine at a time
 	broken bool // a frame of video was lost: what follows decodes from the next keyframe on
@@ -60,7 +61,7 @@ type intake struct {
 var _ hub.FrameSink = (*intake)(nil)
 
 func newIntake(kind media.Kind, wait time.Duration, dropped *metric.Counter) *intake {
-	in := &intake{kind: kind, maxWait: wait, dropped: dropped}
+	in := &intake{kind: kind, maxWait: wait, dropped: dropped, ask: func() {}}
 	if kind == media.Video {
 		in.queue = queue.New[arrival](maxPictures)
 	} else {
@@ -83,6 +84,7 @@ func (in *intake) WriteFrame(f *media.Frame) {
 	if in.broken && !f.Keyframe || in.bytes.Load()+n > maxQueueBytes || !in.queue.Push(a) {
 		in.broken = true
 		in.dropped.Inc()
+		in.ask()
 		return
 	}
 	in.broken = false
@@ -115,5 +117,6 @@ func (in *intake) take(ctx context.Context, since time.Time) (arrival, error) {
 		}
 		in.stale = true
 		in.dropped.Inc()
+		in.ask()
 	}
 }

@@ -87,6 +87,7 @@ func (t *Transcoder) newJob(from *hub.Track, to *hub.Input, traits func() media.
 	j := &job{program: t.program(), counts: t.counts, from: from, to: to, intake: newIntake(from.Kind(), t.maxWait, t.counts.dropped)}
 	j.log = t.cfg.Log.With("from", source.Name, "to", target.Name)
 	if from.Kind() == media.Video {
+		j.intake.ask = func() { from.RequestKeyframe(0) }
 		j.format = newVideo(source, traits, j.program.sync)
 		return j, nil
 	}
@@ -203,6 +204,7 @@ func (j *job) begin(ctx context.Context) (args []string, header []byte, err erro
 			return args, header, nil
 		}
 		j.held = nil
+		j.intake.ask()
 	}
 }
 

@@ -368,7 +368,7 @@ func browserSource(t testing.TB, name, encoder, size, seconds string) (media.Cod
 	case "libsvtav1":
 		args = append(args, "-preset", "12", "-svtav1-params", "pred-struct=1:lookahead=0")
 	case "libaom-av1":
-		args = append(args, "-usage", "realtime", "-cpu-used", "9", "-lag-in-frames", "0")
+		args = append(args, "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0")
 	default:
 		args = append(args, "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0")
 	}

@@ -13,11 +13,12 @@ import (
 type program struct {
 	path            string
 	opus, aac, h264 bool
+	av1             bool   // can be read, in software
 	sync            string // name of the option that says how frames are timed
 	why             string // what is missing, for a person; "" for nothing
 }
 
-// probeTime bounds how long ffmpeg may take to say what it can do.
+// probeTime bounds how long ffmpeg may take for an answer about what it can do.
 const probeTime = 5 * time.Second
 
 const installHint = "Install ffmpeg on the server (for example: apt install ffmpeg) and restart it"
@@ -32,18 +33,20 @@ func probe(path string) program {
 		return program{why: "Sound in AAC, as most encoders and cameras send it, cannot be heard in browsers because ffmpeg is not on this machine. " +
 			installHint + "."}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
-	defer cancel()
-	encoders, err := ask(ctx, found, "-encoders")
+	encoders, err := ask(found, "-encoders")
 	if err != nil {
 		return program{why: "Sound in AAC cannot be heard in browsers because ffmpeg on this machine does not run (" + err.Error() + "). " + installHint + "."}
 	}
-	help, _ := ask(ctx, found, "-h", "long") // without it the older name is taken
+	help, _ := ask(found, "-h", "long") // without it the older name is taken
 	p := program{path: found, sync: "-vsync"}
 	if bytes.Contains(help, []byte("-fps_mode")) {
 		p.sync = "-fps_mode"
 	}
 	p.opus, p.aac, p.h264 = has(encoders, "libopus"), has(encoders, "aac"), has(encoders, "libx264")
+	decoders, _ := ask(found, "-decoders")
+	for _, name := range []string{"libdav1d", "libaom-av1", "libgav1"} {
+		p.av1 = p.av1 || has(decoders, name)
+	}
 	p.why = lacking(p)
 	return p
 }
@@ -58,7 +61,9 @@ func lacking(p program) string {
 		lost = append(lost, "sound from browsers does not reach RTMP and SRT players (it lacks aac)")
 	}
 	if !p.h264 {
-		lost = append(lost, "video cannot be re-encoded for browsers (it lacks libx264)")
+		lost = append(lost, "video cannot be re-encoded (it lacks libx264)")
+	} else if !p.av1 {
+		lost = append(lost, "video in AV1 cannot be re-encoded (it lacks libdav1d)")
 	}
 	if lost == nil {
 		return ""
@@ -66,16 +71,18 @@ func lacking(p program) string {
 	return "With the ffmpeg of this machine " + strings.Join(lost, ", and ") + ". Install one that was built with it."
 }
 
-func ask(ctx context.Context, path string, args ...string) ([]byte, error) {
+func ask(path string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, path, append([]string{"-nostdin", "-hide_banner", "-loglevel", "error"}, args...)...)
 	cmd.Env = childEnv()
 	cmd.WaitDelay = time.Second
 	return cmd.Output()
 }
 
-// has finds a line like " A....D libopus   libopus Opus (codec opus)".
-func has(encoders []byte, name string) bool {
-	for line := range strings.Lines(string(encoders)) {
+// has finds, among encoders or decoders, a line like " A....D libopus   libopus Opus (codec opus)".
+func has(list []byte, name string) bool {
+	for line := range strings.Lines(string(list)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[1] == name {
 			return true
 		}

@@ -31,7 +31,7 @@ var (
 // found in PATH.
 type Config struct {
 	Path     string           // of the ffmpeg program; "" looks in PATH
-	Video    bool             // also re-encode video that browsers do not play
+	Video    bool             // also re-encode video that a player or a service does not take
 	MaxVideo int              // videos at once; 0: as many as there are cores
 	Log      *slog.Logger     // nil discards
 	Metrics  *metric.Registry // nil counts unseen
@@ -62,7 +62,7 @@ type counts struct {
 var _ hub.Converter = (*Transcoder)(nil)
 
 // New returns a transcoder that has not looked for ffmpeg yet: Run does, or
-// whoever first needs to know, and waits up to 5 s for what it says. A machine
+// whoever first needs to know, and waits for what it says, up to 5 s for each answer. A machine
 // without ffmpeg is no error: then nothing is Available, and Why says so.
 func New(cfg Config) (*Transcoder, error) {
 	if cfg.MaxVideo < 0 {
@@ -134,8 +134,12 @@ func (t *Transcoder) makes(c media.Codec, traits media.Traits) []media.Codec {
 		return t.offered(aacTarget())
 	case media.PCMU, media.PCMA, media.G722:
 		return t.offered(opusTarget(), aacTarget())
-	case media.H265:
+	case media.H265, media.VP8, media.VP9:
 		return t.offered(h264Target())
+	case media.AV1:
+		if t.program().av1 {
+			return t.offered(h264Target())
+		}
 	case media.H264:
 		if !traits.Plays(c) {
 			return t.offered(h264Target())

@@ -2,7 +2,6 @@ package transcode
 
 import (
 	"bufio"
-	"bytes"
 	"slices"
 	"time"
 
@@ -23,20 +22,16 @@ const (
 	maxFile = 20 * 24 * time.Hour
 )
 
-// startCode comes before each NAL unit of a byte stream.
-const startCode = "\x00\x00\x00\x01"
-
 // video converts pictures.
 type video struct {
 	// set at construction
-	codec  media.Codec
+	codec  string
 	traits func() media.Traits // what is known of the source now
 	sync   string
 
 	// owned by the goroutine that feeds
-	sets   *media.ParameterSets
-	shape  []byte       // the parameter sets that the child began with
-	begun  media.Traits // and what was known then
+	coding coding
+	begun  media.Traits // what was known when the child began
 	stamps stamps
 	origin int64
 	newest time.Duration // the latest pts that the child was given
@@ -52,48 +47,31 @@ type video struct {
 var _ format = (*video)(nil)
 
 func newVideo(source media.Codec, traits func() media.Traits, sync string) *video {
-	return &video{codec: source, traits: traits, sync: sync, sets: media.NewParameterSets(source)}
+	return &video{codec: source.Name, traits: traits, sync: sync, coding: newCoding(source)}
 }
 
 func (f *video) begin(a arrival) (args []string, header []byte, ok bool) {
 	if !a.frame.Keyframe {
 		return nil, nil, false
 	}
-	f.shape = f.shapeOf(f.sets.Complete(a.frame.Units))
-	if f.shape == nil {
+	track, scale, ok := f.coding.begin(a.frame)
+	if !ok {
 		return nil, nil, false
 	}
-	f.begun = f.traits()
+	f.begun = f.coding.known(f.traits(), f.begun)
 	f.origin = f.stamps.extend(a.frame.Timestamp)
 	f.journal.clear()
 	f.newest, f.flv, f.prefix = 0, flvReader{}, nil
-	track := matroskaTrack{
-		codecID: "V_MPEG4/ISO/AVC", width: max(f.begun.Width, 16), height: max(f.begun.Height, 16),
-		frameDuration: time.Duration(float64(time.Second) / fps(f.begun)),
-	}
-	if f.codec.Name == media.H265 {
-		track.codecID = "V_MPEGH/ISO/HEVC"
-	}
-	return videoArgs(f.codec.Name, f.begun, f.sync), matroskaHeader(track), true
-}
-
-// shapeOf returns the sequence parameter sets of an access unit, which say how
-// large its pictures are; nil for none.
-func (f *video) shapeOf(units [][]byte) []byte {
-	var shape []byte
-	for _, u := range units {
-		if len(u) > 0 && (f.codec.Name == media.H264 && u[0]&0x1F == 7 || f.codec.Name == media.H265 && u[0]>>1&0x3F == 33) {
-			shape = append(shape, u...)
-		}
-	}
-	return shape
+	track.width, track.height = max(f.begun.Width, minSide), max(f.begun.Height, minSide)
+	track.frameDuration = time.Duration(float64(time.Second) / fps(f.begun))
+	return videoArgs(f.codec, f.begun, scale, f.sync), matroskaHeader(track), true
 }
 
 func (f *video) append(b []byte, a arrival) ([]byte, error) {
-	units := f.sets.Complete(a.frame.Units)
-	if a.frame.Keyframe && (!bytes.Equal(f.shapeOf(units), f.shape) || f.outdated()) {
+	if a.frame.Keyframe && (!f.coding.fits(a.frame) || f.outdated()) {
 		return b, errGap // a child cannot change its size, nor its arguments
 	}
+	parts := f.coding.parts(a.frame)
 	stamp := f.stamps.extend(a.frame.Timestamp)
 	pts := span(stamp-f.origin, videoRate)
 	if pts < f.newest-maxReorder || pts > maxFile {
@@ -102,14 +80,10 @@ func (f *video) append(b []byte, a arrival) ([]byte, error) {
 		}
 		return b, nil
 	}
-	if pts < 0 || len(units) == 0 { // shown before the first: it depends on what was not sent
+	if pts < 0 || len(parts) == 0 { // shown before the first: it depends on what was not sent
 		return b, nil
 	}
 	f.newest = max(f.newest, pts)
-	parts := make([][]byte, 0, 2*len(units))
-	for _, u := range units {
-		parts = append(parts, []byte(startCode), u)
-	}
 	f.journal.add(entry{pts: pts, stamp: stamp, at: a.at})
 	return appendBlock(b, pts, a.frame.Keyframe, parts), nil
 }
@@ -117,7 +91,7 @@ func (f *video) append(b []byte, a arrival) ([]byte, error) {
 // outdated tells whether other arguments are right now than when the child
 // began.
 func (f *video) outdated() bool {
-	now := f.traits()
+	now := f.coding.known(f.traits(), f.begun)
 	faster := fps(now) / fps(f.begun)
 	return now.Interlaced != f.begun.Interlaced || now.FPS > 0 && (faster > 1.4 || faster < 0.7)
 }

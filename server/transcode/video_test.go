@@ -23,6 +23,9 @@ func TestVideo(t *testing.T) {
 			return videoSource(t, size, "2", append([]string{"-c:v", "libx264", "-preset", "veryfast", "-g", "25"}, args...)...)
 		}
 	}
+	browser := func(name, encoder string) func(testing.TB) (media.Codec, []unit) {
+		return func(t testing.TB) (media.Codec, []unit) { return browserSource(t, name, encoder, "160x90", "1") }
+	}
 	cases := []struct {
 		name   string
 		make   func(testing.TB) (media.Codec, []unit)
@@ -36,6 +39,10 @@ func TestVideo(t *testing.T) {
 		{"interlaced", x264("320x240", "-pix_fmt", "yuv420p", "-bf", "0", "-flags", "+ilme+ildct", "-vf", "tinterlace=4", "-r", "30"),
 			media.Traits{Interlaced: true}, 1},
 		{"h265", func(t testing.TB) (media.Codec, []unit) { return h265Source(t, "320x180", "2") }, media.Traits{Width: 320, Height: 180}, 0},
+		{"vp8", browser(media.VP8, "libvpx"), media.Traits{}, 0},
+		{"vp9", browser(media.VP9, "libvpx-vp9"), media.Traits{}, 0},
+		{"av1 of libaom", browser(media.AV1, "libaom-av1"), media.Traits{}, 0},
+		{"av1 of svt", browser(media.AV1, "libsvtav1"), media.Traits{}, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -188,4 +195,67 @@ func TestBitrate(t *testing.T) {
 			require.InDelta(t, 300_000, bits/2, 100_000)
 		})
 	}
+}
+
+// What comes out keeps its size while a browser sends smaller pictures, and
+// becomes larger with them.
+func TestAdaptation(t *testing.T) {
+	t.Parallel()
+	for name, encoder := range map[string]string{media.VP8: "libvpx", media.VP9: "libvpx-vp9"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			codec, small := browserSource(t, name, encoder, "160x90", "0.5")
+			_, middle := browserSource(t, name, encoder, "320x180", "0.5")
+			_, tall := browserSource(t, name, encoder, "180x322", "0.5")
+			s := newStage(t, codec, media.Traits{}, media.H264)
+			end := int64(0)
+			for _, list := range [][]unit{middle, small, middle, tall, tall} {
+				for i := range list {
+					u := list[i]
+					u.stamp += end
+					s.jump(u)
+				}
+				end += int64(len(list)) * 3000
+				s.out.reached(t, end-3*3000)
+			}
+			var sizes []string
+			got := s.out.all()
+			for _, f := range got {
+				if !f.Keyframe {
+					continue
+				}
+				var sps h264.SPS
+				require.NoError(t, sps.Unmarshal(f.Units[0]))
+				if size := strconv.Itoa(sps.Width()) + "x" + strconv.Itoa(sps.Height()); !slices.Contains(sizes, size) {
+					sizes = append(sizes, size)
+				}
+			}
+			require.Equal(t, []string{"320x180", "180x322"}, sizes)
+			require.InDelta(t, 2, s.metric("heliograph_transcode_started_total"), 0)
+			require.InDelta(t, 0, s.metric("heliograph_transcode_failed_total"), 0)
+			require.GreaterOrEqual(t, len(got), int(end/3000)-4, "no picture is lost")
+		})
+	}
+}
+
+// A browser sends no keyframe by itself.
+func TestKeyframeIsAsked(t *testing.T) {
+	t.Parallel()
+	codec, list := browserSource(t, media.VP8, "libvpx", "160x90", "1")
+	s := newStage(t, codec, media.Traits{}, media.H264)
+	s.write(list[1])
+	require.Eventually(t, func() bool { return s.source.asked.Load() == 1 }, patience, time.Millisecond)
+	for _, u := range list {
+		u.stamp += 6000
+		s.write(u)
+	}
+	s.out.reached(t, 20*3000)
+	require.True(t, s.out.all()[0].Keyframe)
+
+	in := newIntake(media.Video, maxWait, s.transcoder.counts.dropped)
+	asked := 0
+	in.ask = func() { asked++ }
+	in.WriteFrame(&media.Frame{Units: [][]byte{make([]byte, maxQueueBytes+1)}, Keyframe: true})
+	in.WriteFrame(&media.Frame{Timestamp: 3000})
+	require.Equal(t, 2, asked, "what was dropped is not made up for by waiting")
 }
