@@ -179,7 +179,28 @@ func (p *peer) connect(ctx context.Context, e *endpoint) error {
 	return nil
 }
 
+// maxCandidates is how many addresses for media the other server may name. Each
+// is tried several times from each of ours, so that with the thousands that an
+// answer has room for, it could aim us at others.
+const maxCandidates = 30
+
+// bounded leaves out the candidates beyond the bound.
+func bounded(answer string) string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.FieldsFuncSeq(answer, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if strings.HasPrefix(line, "a=candidate") {
+			if n++; n > maxCandidates {
+				continue
+			}
+		}
+		b.WriteString(line + "\r\n")
+	}
+	return b.String()
+}
+
 func (p *peer) establish(ctx context.Context, answer string) error {
+	answer = bounded(answer)
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
 		return errors.New("the other server's answer cannot be used")
 	}
