@@ -14,8 +14,8 @@ func (t *Track) see() {
 	t.mu.Unlock()
 	old := t.traits.Swap(&traits)
 	before, after := t.diagnose(*old), t.diagnose(traits)
-	sized := old.Width == traits.Width && old.Height == traits.Height && old.SampleRate == traits.SampleRate
-	if t.origin != nil || sized && slices.Equal(before, after) {
+	same := old.Width == traits.Width && old.Height == traits.Height && old.SampleRate == traits.SampleRate && old.Unproven == traits.Unproven
+	if t.origin != nil || same && slices.Equal(before, after) {
 		return
 	}
 	for _, d := range after {

@@ -137,34 +137,46 @@ func (in *Input) Track() *Track { return in.track }
 // of an input that was replaced are dropped.
 func (in *Input) WritePacket(p Incoming) {
 	t := in.track
-	_, keyframe := media.Inspect(t.Codec().Name, p.Payload)
-	arrival := p.Arrival.UnixNano()
-	t.mu.Lock()
-	if t.input != in {
-		t.mu.Unlock()
-		return
-	}
-	seq, ts := t.line.place(p, t.ring.Head(), t.clock.rate)
-	stored := t.ring.Put(media.Packet{
-		Seq: seq, Timestamp: ts, Arrival: arrival, Payload: p.Payload, Marker: p.Marker, Keyframe: keyframe,
-	})
+	stored, changed := in.keep(p)
 	if stored == nil {
-		t.mu.Unlock()
 		return
 	}
-	t.clock.packet(ts, arrival)
-	if keyframe {
-		t.keyframe.came(p.Arrival)
-		t.trim(arrival)
-	}
-	changed := t.probe.Packet(ts, arrival, p.Payload, keyframe)
-	t.mu.Unlock()
 	if changed {
 		t.see()
 	}
 	for _, a := range *t.sinks.Load() {
 		a.sink.WritePacket(stored)
 	}
+}
+
+// keep puts a packet into the ring and reports whether the track's traits have
+// changed.
+func (in *Input) keep(p Incoming) (stored *media.Packet, changed bool) {
+	t := in.track
+	_, keyframe := media.Inspect(t.Codec().Name, p.Payload)
+	arrival := p.Arrival.UnixNano()
+	t.mu.Lock()
+	defer t.mu.Unlock() // also when a peer's bytes cause a panic, or all who ask for the time would wait
+	if t.input != in {
+		return nil, false
+	}
+	head := t.ring.Head()
+	seq, ts := t.line.place(p, head, t.clock.rate)
+	stored = t.ring.Put(media.Packet{
+		Seq: seq, Timestamp: ts, Arrival: arrival, Payload: p.Payload, Marker: p.Marker, Keyframe: keyframe,
+	})
+	if stored == nil {
+		return nil, false
+	}
+	t.clock.packet(ts, arrival)
+	if keyframe {
+		t.keyframe.came(p.Arrival)
+		t.trim(arrival)
+	}
+	if seq < head {
+		return stored, t.probe.Late(ts, arrival, p.Payload, keyframe)
+	}
+	return stored, t.probe.Packet(ts, arrival, p.Payload, keyframe)
 }
 
 // trim lets go of video that nobody needs; mu is held. Where nobody takes
@@ -213,14 +225,20 @@ func (t *Track) TimeOf(stamp uint32) (at time.Time, ok bool) {
 // Attach hands every packet from now on to sink until detach is called.
 func (t *Track) Attach(sink PacketSink) (detach func()) {
 	t.conversion.take()
-	t.frames.mu.Lock()
-	leave := t.attach(sink)
-	t.pack()
-	t.frames.mu.Unlock()
+	leave := t.enter(sink)
 	return sync.OnceFunc(func() {
 		leave()
 		t.conversion.drop()
 	})
+}
+
+// enter attaches a sink and gives it what is held.
+func (t *Track) enter(sink PacketSink) (leave func()) {
+	t.frames.mu.Lock()
+	defer t.frames.mu.Unlock()
+	leave = t.attach(sink)
+	t.pack()
+	return leave
 }
 
 func (t *Track) attach(sink PacketSink) (detach func()) {

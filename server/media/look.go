@@ -24,15 +24,14 @@ func (p *Probe) look(ts uint32, at int64, payload []byte, keyframe bool) {
 			header = vp8DescriptorSize(payload)
 		}
 		if s, ok := shapeVP8(payload[min(header, len(payload)):]); ok {
-			p.shape(s)
+			p.another(s, at)
 		}
 	case VP9:
-		if payload[0]&vp9Begin == 0 || at-p.parsed < parsePause && at >= p.parsed && p.parsed != 0 {
+		if payload[0]&vp9Begin == 0 || p.pausing(at) {
 			return
 		}
-		p.parsed = at
 		if s, ok := shapeVP9Packet(payload); ok {
-			p.shape(s)
+			p.another(s, at)
 		}
 	}
 }
@@ -53,11 +52,11 @@ func (p *Probe) unit(u []byte, at int64, keyframe bool) {
 		}
 	case VP8:
 		if s, ok := shapeVP8(u); ok {
-			p.shape(s)
+			p.another(s, at)
 		}
 	case VP9:
 		if s, ok := shapeVP9(u); ok {
-			p.shape(s)
+			p.another(s, at)
 		}
 	}
 }
@@ -136,7 +135,7 @@ func (p *Probe) sliceH265(kind byte) {
 
 func (p *Probe) confirm(b, certain bool) {
 	p.order.slice(b, certain)
-	p.traits.BFrames = p.order.reorders()
+	p.order.tell(&p.traits)
 }
 
 // lookAV1 looks at the elements of the packet that begins a keyframe.

@@ -33,8 +33,10 @@ func (o *order) settle() {
 	o.backs = 0
 }
 
-func (o *order) reorders() bool {
-	return o.seen || o.claimed == orderMixed && o.windows < 2
+// tell writes what is known into traits.
+func (o *order) tell(t *Traits) {
+	claimed := o.claimed == orderMixed && o.windows < 2
+	t.BFrames, t.Unproven = o.seen || claimed, claimed && !o.seen
 }
 
 // slice takes a slice of a picture that went back in time. b says whether it

@@ -90,6 +90,21 @@ func (p *Probe) Packet(ts uint32, at int64, payload []byte, keyframe bool) (chan
 	return p.tell() || changed
 }
 
+// Late takes a packet that others have overtaken, or that was lost and sent
+// again, as Packet takes one in order. That its time is before theirs says
+// nothing about the order of the pictures.
+func (p *Probe) Late(ts uint32, at int64, payload []byte, keyframe bool) (changed bool) {
+	p.meter.bytes += len(payload)
+	if !keyframe || !p.video {
+		return false
+	}
+	doubt := p.order.doubt
+	p.order.doubt = false
+	p.look(ts, at, payload, keyframe)
+	p.order.doubt = doubt
+	return p.tell()
+}
+
 // Frame takes a frame as it arrives, as Packet takes a packet.
 func (p *Probe) Frame(f *Frame) (changed bool) {
 	if f.Timestamp != p.stamp || !p.meter.begun {
@@ -152,7 +167,7 @@ func (p *Probe) measure(at int64) {
 			p.traits.KeyframeInterval = open // at least
 		}
 		p.order.settle()
-		p.traits.BFrames = p.order.reorders()
+		p.order.tell(&p.traits)
 	}
 	m.next(at)
 }
@@ -181,7 +196,7 @@ func (p *Probe) parameters(set []byte, at int64) {
 	if len(set) > maxParameterSet || bytes.Equal(set, p.set) {
 		return
 	}
-	if p.parsed != 0 && at-p.parsed < parsePause && at >= p.parsed {
+	if p.pausing(at) {
 		return
 	}
 	p.parsed = at
@@ -191,11 +206,27 @@ func (p *Probe) parameters(set []byte, at int64) {
 	}
 }
 
+// pausing tells whether it is too early for another shape.
+func (p *Probe) pausing(at int64) bool {
+	return p.parsed != 0 && at-p.parsed < parsePause && at >= p.parsed
+}
+
+// another takes the shape that a keyframe of VP8 or VP9 has in its own head.
+func (p *Probe) another(s shape, at int64) {
+	if t := &p.traits; s.width == t.Width && s.height == t.Height && s.chroma == t.Chroma && s.depth == t.BitDepth {
+		return
+	}
+	if !p.pausing(at) {
+		p.parsed = at
+		p.shape(s)
+	}
+}
+
 func (p *Probe) shape(s shape) {
 	t := &p.traits
 	t.Width, t.Height, t.Chroma, t.BitDepth, t.Interlaced = s.width, s.height, s.chroma, s.depth, s.interlaced
 	p.order.claim(s.reorder)
-	t.BFrames = p.order.reorders()
+	p.order.tell(t)
 }
 
 // tell says whether the traits are worth telling, and remembers them if so.

@@ -203,6 +203,49 @@ func TestProbeBFramesOfH265(t *testing.T) {
 	}
 }
 
+// What was lost and sent again has times before those of what came meanwhile,
+// on a bad network several times a second.
+func TestProbeLatePackets(t *testing.T) {
+	t.Parallel()
+	trail := []byte{0x02, 0x01, 0xd0}
+	for name, sps := range map[string]string{"allowed": sps265, "denied": sps265Deep, "unknown": ""} {
+		p := media.NewProbe(media.Codec{Name: media.H265, ClockRate: 90_000})
+		for i := range 300 {
+			ts, at := uint32(i*tick), int64(i)*int64(time.Second)/30
+			switch {
+			case i%30 == 0 && sps != "":
+				p.Packet(ts, at, unhex(t, sps), true)
+			case i%5 == 4: // the next one comes first
+			case i%5 == 0 && i > 0:
+				p.Packet(ts, at, trail, false)
+				p.Late(ts-tick, at, trail, false)
+			default:
+				p.Packet(ts, at, trail, false)
+			}
+		}
+		require.False(t, p.Traits().BFrames, name)
+		p.Late(tick, int64(time.Hour), unhex(t, sps265), true)
+		require.Equal(t, 640, p.Traits().Width, "what a late packet says of the shape counts")
+	}
+}
+
+// Everybody is told of another shape, so a source cannot change it with each
+// packet.
+func TestProbeShapesThatChangeAllTheTime(t *testing.T) {
+	t.Parallel()
+	p := media.NewProbe(media.Codec{Name: media.VP8, ClockRate: 90_000})
+	changes := 0
+	for i := range 300 {
+		frame := []byte{0x30, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, byte(i), 0x01}
+		f := media.Frame{Timestamp: uint32(i * 300), Arrival: 1 + int64(i)*int64(time.Second)/300, Units: [][]byte{frame}, Keyframe: true}
+		if p.Frame(&f) {
+			changes++
+		}
+	}
+	require.Positive(t, changes)
+	require.Less(t, changes, 10)
+}
+
 func TestProbeOtherCodecs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -9,6 +9,7 @@ type Traits struct {
 	Width, Height    int     // pixels shown
 	FPS              float64 // frames a second
 	BFrames          bool    // frames are sent in another order than they are shown
+	Unproven         bool    // BFrames is what the encoder says of itself: none was seen
 	Interlaced       bool
 	Chroma           string // "4:2:0", "4:2:2", "4:4:4", "4:0:0"
 	BitDepth         int

@@ -20,12 +20,20 @@ func (e *UnsupportedError) Error() string {
 }
 
 // choose returns the track of a kind that a viewer with these payload types
-// can be sent: the source's own, or one that the server makes of it.
+// can be sent: the source's own, one that the server makes of it, or in the
+// end, because nobody is to be turned away for a mere suspicion, the source's
+// own as long as it may play.
 func choose(s *hub.Stream, k media.Kind, payloads []payload) *hub.Track {
-	return s.Choose(k, func(c media.Codec, t media.Traits) bool {
-		_, ok := match(payloads, c)
-		return ok && t.Plays(c)
-	})
+	chosen := func(plays func(media.Traits, media.Codec) bool) *hub.Track {
+		return s.Choose(k, func(c media.Codec, t media.Traits) bool {
+			_, ok := match(payloads, c)
+			return ok && plays(t, c)
+		})
+	}
+	if t := chosen(media.Traits.Plays); t != nil {
+		return t
+	}
+	return chosen(media.Traits.MayPlay)
 }
 
 // unplayable returns an *UnsupportedError when the viewer, with what it
