@@ -100,6 +100,22 @@ func TestIntakeNeedsMedia(t *testing.T) {
 	require.ErrorIs(t, in.Program([]ts.Stream{{PID: 1, Name: "AC-3"}, {PID: 2, Kind: ts.Opus, Channels: 6, Taken: true}}), errMedia)
 }
 
+// A program that changes with every packet would fill the log, and give all who
+// watch other tracks each time.
+func TestIntakeOfFicklePrograms(t *testing.T) {
+	t.Parallel()
+	in, _ := desk(t)
+	change := func() error { return in.Program([]ts.Stream{{PID: 1, Kind: ts.H264, Taken: true}}) }
+	for range maxHasty {
+		require.NoError(t, change())
+	}
+	in.since = in.since.Add(-2 * programEvery)
+	for range maxHasty + 1 {
+		require.NoError(t, change())
+	}
+	require.ErrorIs(t, change(), errFickle)
+}
+
 func FuzzIntake(f *testing.F) {
 	r := newReel()
 	f.Add(slices.Concat(r.next(), r.next(), r.next()))

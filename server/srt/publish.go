@@ -65,6 +65,8 @@ type intake struct {
 	clock stampClock
 	lanes map[uint16]*lane // by PID
 	odd   bool             // something unreadable was logged
+	since time.Time        // when the program changed
+	hasty int              // changes that came too soon after another, in a row
 }
 
 // lane is one elementary stream on its way to a track.
@@ -77,8 +79,24 @@ type lane struct {
 	since  time.Time // when the codec changed
 }
 
+// Bounds on how often a program may change: each change is logged, and may mean
+// other tracks for all who watch.
+const (
+	programEvery = time.Second
+	maxHasty     = 30
+)
+
+var errFickle = errors.New("the program changes all the time")
+
 // Program takes the streams that there are now.
 func (in *intake) Program(streams []ts.Stream) error {
+	now := time.Now()
+	if in.hasty++; now.Sub(in.since) > programEvery {
+		in.hasty = 0
+	}
+	if in.since = now; in.hasty > maxHasty {
+		return errFickle
+	}
 	in.lanes = map[uint16]*lane{}
 	var left []string
 	for _, x := range streams {
