@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	defaultFrames = 512
+	defaultFrames = 1536                   // more than a track holds since its keyframe, which all come at once
+	maxBytes      = 32 << 20               // of frames that wait
 	tracksWait    = 700 * time.Millisecond // for the second kind of a stream that has just begun
 	tracksPoll    = 20 * time.Millisecond
 	firstTrack    = 5 * time.Second
@@ -46,10 +47,24 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("the stream is %s, which this protocol cannot carry", strings.Join(e.Codecs, " and "))
 }
 
+// PictureError says that the picture of a stream cannot be carried, and that
+// its reader has no use for the sound alone.
+type PictureError struct {
+	Codec   string // of the picture
+	Carrier string // what cannot carry it, as "RTMP"
+}
+
+// Error is a sentence for who sends the stream somewhere.
+func (e *PictureError) Error() string {
+	return fmt.Sprintf("The picture is %s, which %s cannot carry, and this server cannot re-encode it now: "+
+		"that needs ffmpeg, and a processor core for each picture. Let the publisher send H264.", e.Codec, e.Carrier)
+}
+
 // Config says what a feed is for.
 type Config struct {
+	Whole  string                               // by whom, as "RTMP", no picture may be left out: Open then fails with *PictureError; "" leaves it out
 	Accept func(media.Codec, media.Traits) bool // what can be carried; nil for everything
-	Frames int                                  // how many may wait to be read; 0 for 512
+	Frames int                                  // how many may wait to be read; 0 for 1,536
 }
 
 // Item is one frame and when it is to be shown.
@@ -62,15 +77,17 @@ type Item struct {
 // Feed is one reader's hold on a stream.
 type Feed struct {
 	// set at construction
-	sub    *hub.Subscription
-	config Config
-	lanes  []*lane
-	left   []media.Codec
-	queue  *queue.Queue[Item]
-	origin origin
+	sub     *hub.Subscription
+	config  Config
+	lanes   []*lane
+	left    []media.Codec
+	picture string // codec of the one that is left out
+	queue   *queue.Queue[Item]
+	origin  origin
 
 	// atomic
 	dropped atomic.Uint64
+	waiting atomic.Int64 // bytes of frames that wait
 	changed atomic.Bool
 
 	once sync.Once // guards the closing
@@ -95,7 +112,8 @@ func (o *origin) since(at time.Time) time.Duration {
 
 // Open begins to read a stream, video at its last keyframe. The subscription
 // belongs to the feed from now on, whatever the outcome. It returns
-// *UnsupportedError when nothing of the stream can be carried.
+// *UnsupportedError when nothing of the stream can be carried, and *PictureError
+// when a picture would have to be left out that must not be.
 func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
 	if c.Frames == 0 {
 		c.Frames = defaultFrames
@@ -109,8 +127,7 @@ func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
 		return nil, err
 	}
 	f.choose()
-	if len(f.lanes) == 0 {
-		err := f.unsupported()
+	if err := f.unsupported(); err != nil {
 		sub.Close(err)
 		return nil, err
 	}
@@ -159,16 +176,29 @@ func (f *Feed) choose() {
 			continue
 		}
 		f.left = append(f.left, t.Codec())
+		if kind == media.Video {
+			f.picture = t.Codec().Name
+		}
 	}
 }
 
+// unsupported says why what can be carried is too little, nil when it is not.
 func (f *Feed) unsupported() error {
+	if f.lacks() {
+		return &PictureError{Codec: f.picture, Carrier: f.config.Whole}
+	}
+	if len(f.lanes) > 0 {
+		return nil
+	}
 	e := &UnsupportedError{}
 	for _, c := range f.left {
 		e.Codecs = append(e.Codecs, c.Name)
 	}
 	return e
 }
+
+// lacks tells whether a picture is left out that must not be.
+func (f *Feed) lacks() bool { return f.config.Whole != "" && f.picture != "" }
 
 // Tracks returns what the feed gives, video first.
 func (f *Feed) Tracks() []*hub.Track {
@@ -189,6 +219,9 @@ func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
 // ended, or the error of ctx.
 func (f *Feed) Next(ctx context.Context) (Item, error) {
 	item, err := f.queue.Pop(ctx)
+	if err == nil {
+		f.waiting.Add(-item.bytes())
+	}
 	if !errors.Is(err, queue.ErrClosed) {
 		return item, err
 	}
@@ -199,6 +232,24 @@ func (f *Feed) Next(ctx context.Context) (Item, error) {
 		return item, reason
 	}
 	return item, hub.ErrEnded
+}
+
+// push has a frame wait to be read, and reports false when too much waits.
+func (f *Feed) push(item Item) bool {
+	n := item.bytes()
+	if f.waiting.Add(n) > maxBytes || !f.queue.Push(item) {
+		f.waiting.Add(-n)
+		f.dropped.Add(1)
+		return false
+	}
+	return true
+}
+
+func (i Item) bytes() (n int64) {
+	for _, u := range i.Frame.Units {
+		n += int64(len(u))
+	}
+	return n
 }
 
 // check looks at the tracks again once a change has settled.
@@ -219,7 +270,7 @@ func (f *Feed) end() {
 func (f *Feed) same() bool {
 	now := Feed{sub: f.sub, config: f.config}
 	now.choose()
-	return slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec })
+	return !now.lacks() && slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec })
 }
 
 // Close ends the feed and its subscription. It may be called twice.

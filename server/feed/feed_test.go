@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,42 @@ func TestSlowReaderGoesOnAtAKeyframe(t *testing.T) {
 	require.EqualValues(t, 1, f.Dropped())
 }
 
+// All that a track holds comes at once, before anybody can read it.
+func TestLongGOPIsWhole(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	const long = 1100
+	for i := range long {
+		s.write(s.video, time.Duration(i)*20*time.Millisecond, i == 0)
+	}
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	for range long {
+		next(t, f)
+	}
+	require.Zero(t, f.Dropped())
+}
+
+func TestLargeFramesWaitInBounds(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	large := make([]byte, 7<<20)
+	for i := range 20 {
+		frame := media.Frame{Timestamp: uint32(i * 3000), Keyframe: true, Units: [][]byte{large}}
+		require.NoError(t, s.video.WriteFrame(frame, time.Now()))
+	}
+	require.EqualValues(t, 16, f.Dropped(), "a slow reader does not fill the memory")
+	for range 4 {
+		next(t, f)
+	}
+	s.write(s.video, time.Second, true)
+	require.True(t, next(t, f).Frame.Keyframe)
+}
+
 func TestWhatCannotBeCarried(t *testing.T) {
 	t.Parallel()
 	s := newStudio(t)
@@ -132,6 +169,61 @@ func TestWhatCannotBeCarried(t *testing.T) {
 	require.ErrorAs(t, err, &unsupported)
 	require.Equal(t, []string{"H264", "AAC"}, unsupported.Codecs)
 	require.ErrorContains(t, err, "H264 and AAC")
+}
+
+// Who cannot do without the picture is told, at once or when it comes later.
+func TestThePictureCannotBeCarried(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	whole := feed.Config{Whole: "SRT", Accept: func(c media.Codec, _ media.Traits) bool { return c.Name == media.AAC }}
+	_, err := s.open(whole)
+	var picture *feed.PictureError
+	require.ErrorAs(t, err, &picture)
+	require.Equal(t, feed.PictureError{Codec: "H264", Carrier: "SRT"}, *picture)
+	require.ErrorContains(t, err, "The picture is H264, which SRT cannot carry")
+
+	accept := whole
+	accept.Accept = func(c media.Codec, _ media.Traits) bool { return c.Name == media.H264 }
+	f, err := s.open(accept)
+	require.NoError(t, err, "without the sound it goes on")
+	f.Close(hub.ErrEnded)
+
+	radio := &studio{t: t, hub: hub.New(hub.Config{}), begin: time.Now()}
+	radio.publication, err = radio.hub.Publish(auth.System(auth.Publish, "s"), source{}, hub.Options{})
+	require.NoError(t, err)
+	_, err = radio.publication.AddTrack(media.Audio, aac)
+	require.NoError(t, err)
+	f, err = radio.open(whole)
+	require.NoError(t, err, "there is no picture")
+	defer f.Close(hub.ErrEnded)
+	_, err = radio.publication.AddTrack(media.Video, vp8)
+	require.NoError(t, err)
+	_, err = f.Next(t.Context())
+	require.ErrorIs(t, err, feed.ErrChanged)
+}
+
+// asked counts requests for keyframes.
+type asked struct {
+	source
+	n atomic.Int32
+}
+
+func (a *asked) RequestKeyframe(*hub.Track, int) { a.n.Add(1) }
+
+func TestAsksForAKeyframe(t *testing.T) {
+	t.Parallel()
+	a := &asked{}
+	s := &studio{t: t, hub: hub.New(hub.Config{}), begin: time.Now()}
+	var err error
+	s.publication, err = s.hub.Publish(auth.System(auth.Publish, "s"), a, hub.Options{})
+	require.NoError(t, err)
+	s.video, err = s.publication.AddTrack(media.Video, h264)
+	require.NoError(t, err)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	s.write(s.video, 0, false)
+	require.EqualValues(t, 1, a.n.Load())
 }
 
 func TestPublisherReturns(t *testing.T) {

@@ -40,18 +40,18 @@ func (l *lane) attach() (err error) {
 
 // WriteFrame hands a frame on to the reader, or drops it when he is behind.
 func (l *lane) WriteFrame(f *media.Frame) {
-	if l.waiting && !f.Keyframe || l.track.Codec() != l.codec {
+	if l.track.Codec() != l.codec {
+		return
+	}
+	if l.waiting && !f.Keyframe {
+		l.track.RequestKeyframe(0) // browsers send none by themselves
 		return
 	}
 	at, ok := l.place(f.Timestamp)
 	if !ok {
 		return
 	}
-	l.waiting = false
-	if !l.feed.queue.Push(Item{Track: l.track, Time: at, Frame: f}) {
-		l.feed.dropped.Add(1)
-		l.waiting = l.track.Kind() == media.Video
-	}
+	l.waiting = !l.feed.push(Item{Track: l.track, Time: at, Frame: f}) && l.track.Kind() == media.Video
 }
 
 // place returns a frame's time. Times of one track are as far apart as its

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"path"
@@ -25,13 +26,15 @@ const answerWait = 10 * time.Second
 type Sender struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil for any address
 	TLS  *tls.Config                                                       // of rtmps; nil for the usual
+	Log  *slog.Logger                                                      // nil discards
 }
 
 // Send sends a stream to target, rtmp://HOST/APP/KEY or rtmps, and blocks as
 // long as it does; the user part of target answers authmod=adobe. It takes the
-// stream with open when the other server is ready for it, anew when the
-// stream's tracks change, and calls sent with the bytes of media that left,
-// first with 0 when the other server has taken the stream. It returns nil when
+// stream with open when the other server has said what it can take, anew when
+// the stream's tracks change, and calls sent with the bytes of media that left,
+// first with 0 when the other server has taken the stream. A stream whose
+// picture it cannot take is not sent; sound is left out. Send returns nil when
 // ctx ends, else the subscription's reason or why it failed; no error holds the
 // key or the password.
 func (s *Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Subscription, error), sent func(bytes int)) error {
@@ -39,10 +42,7 @@ func (s *Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Su
 	u, err := s.connect(ctx, t)
 	if err == nil {
 		defer u.close()
-		if err = u.publish(); err == nil {
-			sent(0)
-			err = u.run(ctx, open, sent)
-		}
+		err = u.deliver(ctx, open, sent)
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -90,7 +90,10 @@ func (t target) explain(err error) error {
 		return err
 	}
 	var told *toldError
+	var picture *feed.PictureError
 	switch {
+	case errors.As(err, &picture):
+		return err
 	case errors.As(err, &told):
 		return &toldError{fmt.Sprintf("The server at %s refuses the stream: %s", t.host, t.plain(told.text)), nil}
 	case errors.Is(err, errPassword):
@@ -127,8 +130,24 @@ var (
 	errAnswer   = errors.New("the server answers what cannot be understood")
 )
 
-// run sends the stream until it ends, ctx does, or the connection fails.
-func (u *upstream) run(ctx context.Context, open func() (*hub.Subscription, error), sent func(bytes int)) error {
+// deliver publishes the stream. It is opened first: of one that cannot be sent
+// the other server hears nothing.
+func (u *upstream) deliver(ctx context.Context, open func() (*hub.Subscription, error), sent func(bytes int)) error {
+	f, err := u.open(ctx, open)
+	if err != nil {
+		return err
+	}
+	if err := u.publish(); err != nil {
+		f.Close(errGone)
+		return err
+	}
+	sent(0)
+	return u.run(ctx, f, open, sent)
+}
+
+// run sends the stream, which f has begun, until it ends, ctx does, or the
+// connection fails.
+func (u *upstream) run(ctx context.Context, f *feed.Feed, open func() (*hub.Subscription, error), sent func(bytes int)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	listening := make(chan struct{})
 	_ = u.conn.net.SetReadDeadline(time.Time{}) // before leave may set one
@@ -149,28 +168,37 @@ func (u *upstream) run(ctx context.Context, open func() (*hub.Subscription, erro
 	out := newOutlet(u.conn, u.stream)
 	out.sent = sent
 	for {
-		err := u.send(ctx, out, open)
+		err := out.copy(ctx, f)
+		f.Close(errGone)
+		if errors.Is(err, feed.ErrChanged) {
+			f, err = u.open(ctx, open)
+		}
 		if cause := context.Cause(ctx); cause != nil {
+			if err == nil {
+				f.Close(errGone)
+			}
 			return cause
 		}
-		if !errors.Is(err, feed.ErrChanged) {
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// send sends one feed of the stream.
-func (u *upstream) send(ctx context.Context, out *outlet, open func() (*hub.Subscription, error)) error {
+// open begins one feed of the stream.
+func (u *upstream) open(ctx context.Context, open func() (*hub.Subscription, error)) (*feed.Feed, error) {
 	sub, err := open()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f, err := feed.Open(ctx, sub, feed.Config{Accept: func(c media.Codec, _ media.Traits) bool { return takes(u.carries, c) }})
+	f, err := feed.Open(ctx, sub, feed.Config{Whole: "RTMP", Accept: func(c media.Codec, _ media.Traits) bool { return takes(u.carries, c) }})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close(errGone)
-	return out.copy(ctx, f)
+	for _, c := range f.Left() {
+		u.log.Warn("sound is left out: the other server cannot take it", "proto", proto, "to", u.target.host, "codec", c.Name)
+	}
+	return f, nil
 }
 
 // takes is carries for a server: such of them that take G711 are few.

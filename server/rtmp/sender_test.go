@@ -66,6 +66,7 @@ func TestSender(t *testing.T) {
 func TestSenderIsRefused(t *testing.T) {
 	t.Parallel()
 	from, to := newHouse(t, true), newHouse(t, false)
+	from.stand(media.H264)
 	key := to.key("quay", false)
 	for name, c := range map[string]struct{ address, says string }{
 		"no key":     {to.url + "/quay", "A key is missing"},
@@ -73,13 +74,43 @@ func TestSenderIsRefused(t *testing.T) {
 		"no user":    {strings.Replace(to.url, "/live", "/auth", 1) + "/quay", "wants a user and a password"},
 		"wrong pass": {strings.Replace(strings.Replace(to.url, "rtmp://", "rtmp://ada:nonsense@", 1), "/live", "/auth", 1) + "/quay", "is wrong for this stream"},
 		"nobody":     {"rtmp://127.0.0.1:1/live/quay?key=" + key, "connection refused"},
-		"not live":   {to.url + "/quay?key=" + key, hub.ErrNotLive.Error()},
 	} {
 		_, ended, _ := push(t, from, "harbour", c.address)
 		err := <-ended
 		require.ErrorContains(t, err, c.says, name)
 		require.NotContains(t, err.Error(), "hk_", name)
 	}
+	_, ended, _ := push(t, from, "nothing", to.url+"/quay?key="+key)
+	require.ErrorIs(t, <-ended, hub.ErrNotLive)
+}
+
+// idle is a source that is asked for nothing.
+type idle struct{}
+
+func (idle) RequestKeyframe(*hub.Track, int) {}
+func (idle) Close(error)                     {}
+
+// stand publishes the stream harbour, of which nothing comes.
+func (h *house) stand(video string) {
+	h.t.Helper()
+	p, err := h.hub.Publish(auth.System(auth.Publish, "harbour"), idle{}, hub.Options{})
+	require.NoError(h.t, err)
+	_, err = p.AddTrack(media.Video, media.Codec{Name: video, ClockRate: 90000})
+	require.NoError(h.t, err)
+	_, err = p.AddTrack(media.Audio, media.Codec{Name: media.PCMU, ClockRate: 8000})
+	require.NoError(h.t, err)
+}
+
+// A stream whose picture cannot be sent is not begun at the other server.
+func TestSenderLacksThePicture(t *testing.T) {
+	t.Parallel()
+	from, to := newHouse(t, true), newHouse(t, true)
+	from.stand(media.VP8)
+	sent, ended, _ := push(t, from, "harbour", to.url+"/quay")
+	err := <-ended
+	require.ErrorContains(t, err, "The picture is VP8, which RTMP cannot carry")
+	require.Equal(t, int64(-1), sent.Load(), "the push was never on air")
+	require.NotContains(t, to.log.text.String(), "quay")
 }
 
 // The stream's end and the other server's end a push.

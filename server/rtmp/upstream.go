@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const maxAnswers = 64
 type upstream struct {
 	conn    *conn
 	target  target
+	log     *slog.Logger
 	stop    func() bool
 	carries map[string]bool // FourCCs that the server takes
 	stream  uint32          // message stream
@@ -83,7 +85,11 @@ func (s *Sender) dial(ctx context.Context, t target) (*upstream, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	return &upstream{conn: newConn(c), target: t, stop: stop}, nil
+	log := s.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &upstream{conn: newConn(c), target: t, log: log, stop: stop}, nil
 }
 
 func (u *upstream) close() {

@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
 )
 
 // sendQueue is how many packets may wait for the connection to another server.
@@ -60,6 +62,9 @@ func (s *Sender) once(ctx context.Context, target *url.URL, sub *hub.Subscriptio
 		return err
 	}
 	tracks, codecs := chosen(sub.Stream())
+	if err := s.complete(sub.Stream(), tracks); err != nil {
+		return err
+	}
 	desc, err := describeTracks(ctx, tracks, codecs)
 	if err != nil {
 		return &cameraError{ErrUnplayable, "The stream has neither picture nor sound that RTSP can carry.", err}
@@ -79,6 +84,22 @@ func (s *Sender) once(ctx context.Context, target *url.URL, sub *hub.Subscriptio
 	sent(0)
 	st := &stage{stream: sub.Stream(), tracks: tracks, codecs: codecs}
 	return newPump(c.client, st, desc, sent).run(ctx, sub, c)
+}
+
+// complete returns an error when a stream has a picture that is not among its
+// tracks, and logs when it is the sound.
+func (s *Sender) complete(stream *hub.Stream, tracks []*hub.Track) error {
+	for _, t := range stream.Tracks() {
+		name := t.Codec().Name
+		switch {
+		case slices.ContainsFunc(tracks, func(o *hub.Track) bool { return o.Kind() == t.Kind() }):
+		case t.Kind() == media.Video:
+			return &cameraError{ErrUnplayable, fmt.Sprintf("The picture is %s, which RTSP cannot carry. Let the publisher send H264.", name), media.ErrCodec}
+		case s.Log != nil:
+			s.Log.Warn("sound is left out that RTSP cannot carry", "proto", "rtsp", "codec", name)
+		}
+	}
+	return nil
 }
 
 // record announces a stream and begins to send it.

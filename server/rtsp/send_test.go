@@ -56,6 +56,23 @@ func TestSend(t *testing.T) {
 	require.ErrorIs(t, ending(t, ended), hub.ErrEnded)
 }
 
+// A stream whose picture cannot be carried is not sent.
+func TestSendLacksThePicture(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true)
+	p, err := h.hub.Publish(auth.System(auth.Publish, "harbour"), source{}, hub.Options{})
+	require.NoError(t, err)
+	_, err = p.AddTrack(media.Video, media.Codec{Name: media.MJPEG, ClockRate: 90000})
+	require.NoError(t, err)
+	_, err = p.AddTrack(media.Audio, media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2})
+	require.NoError(t, err)
+	_, ended, bytes := h.send("harbour", h.url+"/copy")
+	err = ending(t, ended)
+	require.ErrorIs(t, err, ErrUnplayable)
+	assert.Contains(t, err.Error(), "The picture is JPEG, which RTSP cannot carry")
+	assert.Zero(t, bytes.Load())
+}
+
 func TestSendFails(t *testing.T) {
 	t.Parallel()
 	here, there := newHouse(t, true), newHouse(t, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
@@ -22,12 +23,14 @@ const defaultLatency = 120 * time.Millisecond
 // Sender sends streams to other servers, as a caller.
 type Sender struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) // nil dials any address
+	Log  *slog.Logger                                                         // nil discards
 }
 
 // Send sends a stream to srt://HOST:PORT?streamid=ID&passphrase=SECRET&latency=MS,
 // all of whose parameters may be left out, until ctx ends, the stream ends or
 // the connection fails. open subscribes to the stream, again when its codecs
-// change; sent is called as bytes leave, first with 0 when connected. It returns nil
+// change; sent is called as bytes leave, first with 0 when connected. A stream whose
+// picture cannot be carried is not sent; sound is left out. It returns nil
 // when ctx ended, the subscription's reason, or why it failed; no error holds
 // a secret.
 func (s Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Subscription, error), sent func(bytes int)) error {
@@ -40,7 +43,7 @@ func (s Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Sub
 		if err != nil {
 			return nil, err
 		}
-		return feed.Open(ctx, sub, feed.Config{Accept: carries})
+		return s.feed(ctx, sub)
 	}}
 	if err := out.connect(ctx); err != nil {
 		return refusal(err)
@@ -65,6 +68,15 @@ func (s Sender) Send(ctx context.Context, target *url.URL, open func() (*hub.Sub
 		reason = cause
 	}
 	return ended(ctx, reason)
+}
+
+// feed opens a stream, with its picture if it has one.
+func (s Sender) feed(ctx context.Context, sub *hub.Subscription) (*feed.Feed, error) {
+	f, err := feed.Open(ctx, sub, feed.Config{Whole: "SRT", Accept: carries})
+	if err == nil && len(f.Left()) > 0 && s.Log != nil {
+		s.Log.Warn("srt: sound is left out that a transport stream cannot carry", "codec", names(f.Left()))
+	}
+	return f, err
 }
 
 // ended is nil when it was ctx that ended.

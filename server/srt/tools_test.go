@@ -205,6 +205,29 @@ func TestSendToOurselves(t *testing.T) {
 	require.ErrorIs(t, <-reason, hub.ErrEnded)
 }
 
+// idle is a source that is asked for nothing.
+type idle struct{}
+
+func (idle) RequestKeyframe(*hub.Track, int) {}
+func (idle) Close(error)                     {}
+
+// A stream whose picture cannot be carried is not sent.
+func TestSendLacksThePicture(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true, "")
+	p, err := h.hub.Publish(auth.System(auth.Publish, "film"), idle{}, hub.Options{})
+	require.NoError(t, err)
+	_, err = p.AddTrack(media.Video, media.Codec{Name: media.VP8, ClockRate: 90000})
+	require.NoError(t, err)
+	_, err = p.AddTrack(media.Audio, media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2})
+	require.NoError(t, err)
+	target, err := url.Parse("srt://" + h.srv.Addr() + "?streamid=publish:copy")
+	require.NoError(t, err)
+	open := func() (*hub.Subscription, error) { return h.hub.Watch(t.Context(), auth.System(auth.Watch, "film")) }
+	err = Sender{}.Send(t.Context(), target, open, func(int) { t.Error("nothing is sent") })
+	require.ErrorContains(t, err, "The picture is VP8, which SRT cannot carry")
+}
+
 func TestSendExplains(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, false, "")
