@@ -42,6 +42,13 @@ export const steps = [
     needs: ['tools', 'install', 'web', 'build'],
     ...counted('e2e', (r) => ({ passed: r.stats.expected + r.stats.flaky, failed: r.stats.unexpected })),
   },
+  // Takes minutes, and brings a large package that only it needs.
+  {
+    name: 'matrix',
+    run: ['npm', 'run', 'matrix', '--workspace', 'e2e'],
+    needs: ['tools', 'install', 'web', 'build'],
+    asked: true,
+  },
   // Not a test: makes the pictures of every page, when asked for by name.
   {
     name: 'screenshots',

@@ -6,7 +6,7 @@ import { address, type Door, type Tool } from '../lib/encoder';
 import { Server } from '../lib/server';
 import { expect, plays, test as base } from '../lib/test';
 import { clock } from './clock';
-import { offsets, print, printBuffers } from './figures';
+import { offsets, print, printBuffers, stamped } from './figures';
 import { firstPicture, measure, stopwatch } from './page';
 
 const test = base.extend<{ camera: (...a: Parameters<typeof clock>) => Tool }>({
@@ -46,7 +46,7 @@ for (const door of ['rtmp', 'rtsp', 'rtsp-udp'] as const) {
 }
 
 for (const [door, audio] of [['rtmp', 'aac'], ['rtsp', 'opus']] as const) {
-  test(`${door} with sound and wall clock stamps`, async ({ server, camera, person }) => {
+  test(`${door}, sound, wall clock stamps`, async ({ server, camera, person }) => {
     camera(...target(server, door), { audio, stamps: 'wall' });
     const page = await person();
     await settled(page, true);
@@ -56,13 +56,14 @@ for (const [door, audio] of [['rtmp', 'aac'], ['rtsp', 'opus']] as const) {
     printBuffers(m.buffers);
   });
 
-  test(`${door} lips`, async ({ server, camera, person }) => {
+  test(`${door}, lips`, async ({ server, camera, person }) => {
     camera(...target(server, door), { audio });
     const page = await person();
     await settled(page, true, 12); // an RTSP publisher says after 5 s how its clocks belong together
     const m = await measure(page, 20);
     print(`${names[door]}, ${audio}: delay of the picture`, m.video);
-    print(`${names[door]}, ${audio}${audio === 'aac' ? ' to Opus' : ''}: sound later than the picture`, offsets(m), 'within 20');
+    print(`${names[door]}, ${audio}${audio === 'aac' ? ' to Opus' : ''}: sound later than the picture`, offsets(m));
+    print('    of which the server’s time stamps', stamped(m), 'median within 20');
     printBuffers(m.buffers);
   });
 }

@@ -14,6 +14,9 @@ export function median(values: number[]): number {
 /** How much later than its picture each sound is: the delay of each beep less that of the pictures. */
 export const offsets = (m: { video: number[]; audio: number[] }): number[] => m.audio.map((a) => a - median(m.video));
 
+/** What of the offsets the browser does not know of, going by the time stamps it got: that is how wrong they are. */
+export const stamped = (m: { video: number[]; audio: number[]; known: number[] }): number[] => offsets(m).map((o) => o - median(m.known));
+
 /** Prints one measurement. */
 export function print(what: string, values: number[], budget = ''): void {
   console.log(`${what.padEnd(58)} ${figures(values)}${budget && `  budget: ${budget}`}`);

@@ -8,6 +8,8 @@ export interface Measured {
   unread: number;
   /** What of the delay the browser's jitter buffers were, on average (ms). */
   buffers: { video: number; audio: number };
+  /** How much later than its picture the browser, going by the server's time stamps, knows the sound to be (ms): it mends only what is more than 30. */
+  known: number[];
 }
 
 /** Reads clock and beeps on the watch page for some seconds. What is shown and played counts, up to the browser's own output. */
@@ -15,13 +17,18 @@ export function measure(page: Page, seconds: number): Promise<Measured> {
   return page.evaluate(async (ms) => {
     const element = document.querySelector('video');
     if (!element) throw new Error('the page has no video element');
-    const found: Measured = { video: [], audio: [], unread: 0, buffers: { video: NaN, audio: NaN } };
+    const found: Measured = { video: [], audio: [], unread: 0, buffers: { video: NaN, audio: NaN }, known: [] };
     const before = await buffered();
+    const [track] = (element.srcObject as MediaStream).getAudioTracks();
+    const output = track ? await loudspeaker() : 0;
     const end = performance.now() + ms;
     readPictures(element, found, end);
-    const [track] = (element.srcObject as MediaStream).getAudioTracks();
     if (track) void hearBeeps(track, found, end);
-    await new Promise((resolve) => setTimeout(resolve, ms + 100));
+    while (performance.now() < end + 100) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { video, audio } = await buffered();
+      if (video?.playing && audio?.playing) found.known.push(video.playing - audio.playing);
+    }
     const after = await buffered();
     for (const kind of ['video', 'audio'] as const) {
       const [then, now] = [before[kind], after[kind]];
@@ -29,12 +36,12 @@ export function measure(page: Page, seconds: number): Promise<Measured> {
     }
     return found;
 
-    /** What the jitter buffers have held so far: seconds, and of how many frames or samples. */
-    async function buffered(): Promise<Record<string, { delay: number; count: number }>> {
+    /** What the jitter buffers have held so far (seconds, and of how many frames or samples), and the server's time stamp of what plays now (ms). */
+    async function buffered(): Promise<Record<string, { delay: number; count: number; playing: number }>> {
       const report = await (window as unknown as { peers: RTCPeerConnection[] }).peers.at(-1)?.getStats();
-      const held: Record<string, { delay: number; count: number }> = {};
+      const held: Awaited<ReturnType<typeof buffered>> = {};
       report?.forEach((s) => {
-        if (s.type === 'inbound-rtp') held[s.kind] = { delay: s.jitterBufferDelay, count: s.jitterBufferEmittedCount };
+        if (s.type === 'inbound-rtp') held[s.kind] = { delay: s.jitterBufferDelay, count: s.jitterBufferEmittedCount, playing: s.estimatedPlayoutTimestamp };
       });
       return held;
     }
@@ -66,6 +73,16 @@ export function measure(page: Page, seconds: number): Promise<Measured> {
       return time;
     }
 
+    /** How long (ms) sound is on its way to the loudspeaker, which the browser makes pictures wait for. */
+    async function loudspeaker(): Promise<number> {
+      const context = new AudioContext();
+      await context.resume();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const latency = context.outputLatency * 1000;
+      await context.close();
+      return latency;
+    }
+
     async function hearBeeps(of: MediaStreamTrack, to: Measured, until: number): Promise<void> {
       const Processor = (window as unknown as { MediaStreamTrackProcessor: new (o: { track: MediaStreamTrack }) => { readable: ReadableStream } }).MediaStreamTrackProcessor;
       const reader = new Processor({ track: of.clone() }).readable.getReader();
@@ -91,7 +108,7 @@ export function measure(page: Page, seconds: number): Promise<Measured> {
         }
       }
       void reader.cancel();
-      for (const onset of onsets) to.audio.push((onset + ahead) % 1000);
+      for (const onset of onsets) to.audio.push((onset + ahead + output) % 1000);
     }
   }, seconds * 1000);
 }
