@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -183,24 +184,23 @@ func unplayable(t *hub.Track) error {
 	return fmt.Errorf("the %s is %s, which WebRTC cannot carry, and nothing on this server makes another codec of it", t.Kind(), c.Name)
 }
 
-// check ends a publication whose tracks are not what it sends any more.
+// check ends a publication that would choose other tracks now, once a change has
+// settled: a source that comes back names its tracks one by one, and B-frames
+// show only when the first has come.
 func (p *publication) check(cancel context.CancelCauseFunc) {
-	for i, t := range p.tracks {
-		if t.Codec() != p.codecs[i] {
-			cancel(errChanged)
-			return
-		}
+	if p.outdated() {
+		time.AfterFunc(settle, func() {
+			if p.outdated() {
+				cancel(errChanged)
+			}
+		})
 	}
-	sends := map[media.Kind]bool{}
-	for _, t := range p.tracks {
-		sends[t.Kind()] = true
-	}
-	for _, t := range p.sub.Stream().Tracks() {
-		if !sends[t.Kind()] && accept(t.Kind())(t.Codec(), t.Traits()) {
-			cancel(errChanged)
-			return
-		}
-	}
+}
+
+func (p *publication) outdated() bool {
+	now := publication{sub: p.sub}
+	_ = now.choose() // what cannot be sent any more is said when it is tried again
+	return !slices.Equal(now.tracks, p.tracks) || !slices.Equal(now.codecs, p.codecs)
 }
 
 // accept returns what of a kind can be published.

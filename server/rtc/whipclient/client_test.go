@@ -204,6 +204,34 @@ func TestSendWhenTheCodecChanges(t *testing.T) {
 	require.ErrorIs(t, <-reason, errChanged)
 }
 
+// B-frames show when the first of them comes, maybe after the publication began.
+func TestSendWhenBFramesCome(t *testing.T) {
+	t.Parallel()
+	other, address := server(t, checker{open: true})
+	h := hub.New(hub.Config{})
+	p, err := h.Publish(auth.System(auth.Publish, "film"), &source{}, hub.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { p.Close(hub.ErrEnded) })
+	in, err := p.AddTrack(media.Video, h264opus()[media.Video])
+	require.NoError(t, err)
+	require.NoError(t, in.WriteFrame(frames(media.Video, 0), time.Now()))
+	target, err := url.Parse(address + "/whip/copy")
+	require.NoError(t, err)
+	reason := make(chan error, 1)
+	send := func() {
+		reason <- Client{}.Send(context.Background(), target, func() (*hub.Subscription, error) {
+			return h.Watch(context.Background(), auth.System(auth.Watch, "film"))
+		}, func(int) {})
+	}
+	go send()
+	require.Eventually(t, func() bool { return len(other.Info("copy").Tracks) == 1 }, waitAtMost, 5*time.Millisecond)
+	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 6000, Units: [][]byte{{0x41, 0x9a, 2}}}, time.Now()))
+	require.NoError(t, in.WriteFrame(media.Frame{Timestamp: 3000, Units: [][]byte{{0x01, 0x9e, 2}}}, time.Now()))
+	require.ErrorIs(t, <-reason, errChanged)
+	go send()
+	require.ErrorContains(t, <-reason, "B-frames", "and then it says why")
+}
+
 func TestSendExplains(t *testing.T) {
 	t.Parallel()
 	_, address := server(t, checker{})
