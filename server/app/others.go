@@ -32,7 +32,7 @@ func (a *App) buildOthers(ctx context.Context, metrics *metric.Registry) (err er
 	public, private := netguard.New(false, own...), netguard.New(true, own...)
 	a.others.pull, err = pull.New(ctx, pull.Config{
 		Opener: cameras{&rtsp.Puller{Hub: a.hub, Log: log, Metrics: metrics}}, Hub: a.hub, Grant: publishing,
-		Public: public, Private: private, Storage: a.store.Kind("source"), Fixed: fixed, Log: log,
+		Public: public, Private: private, Storage: a.vault("source"), Fixed: fixed, Log: log,
 	})
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (a *App) buildOthers(ctx context.Context, metrics *metric.Registry) (err er
 	}
 	a.others.push, err = push.New(ctx, push.Config{
 		Hub: a.hub, Grant: watching, Guarded: a.senders(public), Free: a.senders(private),
-		Storage: a.store.Kind("push"), Fixed: targets, Log: log,
+		Storage: a.vault("push"), Fixed: targets, Log: log,
 	})
 	return err
 }
