@@ -38,8 +38,9 @@ var may = map[string][]string{
 		"server/media", "server/metric", "server/auth", "server/port/limit", "server/hub", "server/feed",
 		"server/rtmp/amf", "server/rtmp/chunk", "server/rtmp/tag",
 	},
-	"server/rtsp":     {"server/media", "server/metric", "server/auth", "server/port/limit", "server/hub", "server/rtsp/sdp"},
+	"server/rtsp":     {"server/media", "server/metric", "server/auth", "server/port/limit", "server/hub", "server/rtsp/sdp", "server/rtsp/udp"},
 	"server/rtsp/sdp": {},
+	"server/rtsp/udp": {},
 	"server/srt/ts":   {},
 	"server/srt": {
 		"server/media", "server/metric", "server/auth", "server/port/limit", "server/hub", "server/feed", "server/srt/ts",

@@ -17,6 +17,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 
 	"github.com/heliograph/heliograph/server/rtsp/sdp"
+	"github.com/heliograph/heliograph/server/rtsp/udp"
 )
 
 // Times and bounds of a connection to a camera.
@@ -106,7 +107,7 @@ func (c *camera) dial(ctx context.Context, network, addr string) (net.Conn, erro
 
 // listen opens a socket for media, which may come from the camera only.
 func (c *camera) listen(network, addr string) (net.PacketConn, error) {
-	u, err := listenUDP(network, addr)
+	u, err := udp.Listen(network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/rtsp/udp"
 )
 
 const interrupt = syscall.SIGINT
@@ -61,11 +63,11 @@ func newDevice(addr string) *device {
 
 func (d *device) start() error {
 	if !d.noUDP {
-		udp, err := listenPair("127.0.0.1:0")
+		sockets, err := udp.ListenPair("127.0.0.1:0")
 		if err != nil {
 			return err
 		}
-		d.srv.ListenPacket = udp.hand()
+		d.srv.ListenPacket = sockets.Hand()
 		d.srv.UDPRTPAddress, d.srv.UDPRTCPAddress = "127.0.0.1:2", "127.0.0.1:3"
 	}
 	if err := d.srv.Start(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port/limit"
+	"github.com/heliograph/heliograph/server/rtsp/udp"
 )
 
 // Limits of a Server.
@@ -52,7 +53,7 @@ type Server struct {
 	doors   *doors
 	addr    net.Addr
 	tlsAddr net.Addr
-	udp     *pair // nil for none
+	udp     *udp.Pair // nil for none
 	stages  stages
 	refused *metric.Counter
 	faults  *metric.Counter
@@ -91,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 		},
 	}
 	if s.udp != nil {
-		s.lib.ListenPacket = s.udp.hand()
+		s.lib.ListenPacket = s.udp.Hand()
 		s.lib.UDPRTPAddress, s.lib.UDPRTCPAddress = "127.0.0.1:2", "127.0.0.1:3" // of no meaning: hand gives it the sockets
 	}
 	return s, nil
@@ -126,11 +127,11 @@ func (s *Server) listen() error {
 		return errors.New("listen: no address for RTSP or RTSPS is given")
 	}
 	if s.cfg.UDPListen != "" {
-		udp, err := listenPair(s.cfg.UDPListen)
+		sockets, err := udp.ListenPair(s.cfg.UDPListen)
 		if err != nil {
 			return fail("RTP", err)
 		}
-		s.udp = udp
+		s.udp = sockets
 	}
 	s.doors = newDoors(under...)
 	return nil
@@ -150,7 +151,7 @@ func (s *Server) TLSAddr() net.Addr { return s.tlsAddr }
 func (s *Server) Run(ctx context.Context) error {
 	s.within = func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, requestTime) }
 	if err := s.lib.Start(); err != nil {
-		s.udp.close()
+		s.udp.Close()
 		return errors.Join(fmt.Errorf("start RTSP: %w", err), s.doors.Close())
 	}
 	defer context.AfterFunc(ctx, s.lib.Close)()
