@@ -110,6 +110,7 @@ func TestSenderLacksThePicture(t *testing.T) {
 	err := <-ended
 	require.ErrorContains(t, err, "The picture is VP8, which RTMP cannot carry")
 	require.Equal(t, int64(-1), sent.Load(), "the push was never on air")
+	to.stop() // and its log is whole
 	require.NotContains(t, to.log.text.String(), "quay")
 }
 
