@@ -40,10 +40,12 @@ func addressOf(app, name string) address {
 	return a
 }
 
-// streamOf returns the name in live/NAME, or auth/NAME.
+// streamOf returns the name in live/NAME, or auth/NAME. A key in its place is
+// none: it would be written into the log and, where nobody needs a key, be shown
+// to everybody as the stream's name.
 func streamOf(path string) string {
 	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	if len(parts) == 2 && (parts[0] == "live" || parts[0] == askApp) {
+	if len(parts) == 2 && (parts[0] == "live" || parts[0] == askApp) && !secret(parts[1]) {
 		return parts[1]
 	}
 	return ""

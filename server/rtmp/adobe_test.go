@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -113,6 +114,8 @@ func TestAddress(t *testing.T) {
 		{"live", "harbour?user=ada&pass=100%", address{"harbour", credentials{user: "ada", pass: "100%"}}},
 		{"live", "harbour?user=ada&pass=hk_1", address{"harbour", credentials{token: "hk_1"}}},
 		{"live", "harbour?user=ada&pass=eyJa.b.c", address{"harbour", credentials{token: "eyJa.b.c"}}},
+		{"live", "hk_1", address{}},
+		{"live", "hk_1?key=hk_1", address{credentials: credentials{token: "hk_1"}}},
 		{"", "", address{}},
 		{"harbour", "", address{}},
 		{"stage", "harbour", address{}},
@@ -120,6 +123,15 @@ func TestAddress(t *testing.T) {
 	} {
 		require.Equal(t, c.want, addressOf(c.app, c.name), fmt.Sprint(c.app, " ", c.name))
 	}
+}
+
+// Before anybody has said who he is, little may be kept of what he calls himself.
+func TestNamesAreKeptShort(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 60<<10)
+	short := clip(long)
+	require.Len(t, short, 128)
+	require.NotSame(t, unsafe.StringData(long), unsafe.StringData(short), "the rest is let go of")
 }
 
 func TestClock(t *testing.T) {

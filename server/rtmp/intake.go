@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -72,7 +73,8 @@ func (in *intake) message(m chunk.Message, arrival time.Time) error {
 			if p.Type == chunk.Aggregate {
 				return fmt.Errorf("%w: aggregate within an aggregate", tag.ErrMalformed)
 			}
-			if err := in.message(chunk.Message{Type: p.Type, Time: p.Time, Body: p.Body}, arrival); err != nil {
+			// A copy: what is held of one part must not hold all the others.
+			if err := in.message(chunk.Message{Type: p.Type, Time: p.Time, Body: bytes.Clone(p.Body)}, arrival); err != nil {
 				return err
 			}
 		}
@@ -110,6 +112,9 @@ func (in *intake) media(kind byte, body []byte, stamp uint32, arrival time.Time)
 	}
 	at := in.clock.extend(stamp)
 	for _, t := range tags {
+		if 2*len(t.Payload) < len(body) {
+			t.Payload = bytes.Clone(t.Payload)
+		}
 		if err := in.tag(t, at, arrival); err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ func (s *session) connect(c command) (again bool) {
 	if !asked {
 		_, a, asked = adobeQuery(c.object.String("tcUrl"))
 	}
-	s.app, s.version = strings.TrimSpace(app), c.object.String("flashVer")
+	s.app, s.version = strings.TrimSpace(app), clip(c.object.String("flashVer"))
 	s.carries = carriedBy(c.object)
 	if again, done := s.challenge(c, a, asked); done {
 		return again
@@ -172,8 +172,14 @@ func asks(app string) bool {
 	return first == askApp
 }
 
-// clip bounds a name that is told back.
-func clip(s string) string { return s[:min(len(s), 128)] }
+// clip bounds a name that is told back or kept, and lets go of the rest.
+func clip(s string) string {
+	const most = 128
+	if len(s) <= most {
+		return s
+	}
+	return strings.Clone(s[:most])
+}
 
 // reject refuses a connect; the connection is to be closed then.
 func (s *session) reject(c command, description string) (again bool) {
@@ -312,5 +318,5 @@ func (s *session) refuse(c command, action auth.Action, stream string, err error
 
 func (s *session) refused(stream string, action auth.Action, r *refusal) {
 	s.server.count.refused.Inc()
-	s.server.log.Warn("refused", "proto", proto, "peer", s.peer, "stream", stream, "action", string(action), "reason", r.Error())
+	s.server.log.Warn("refused", "proto", proto, "peer", s.peer, "stream", clip(stream), "action", string(action), "reason", r.Error())
 }

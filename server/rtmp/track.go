@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -113,7 +114,7 @@ func (t *intakeTrack) write(g tag.Tag, at time.Duration, arrival time.Time) erro
 	if err != nil {
 		return t.bad(err)
 	}
-	if units = t.sets.Complete(units); len(units) == 0 {
+	if units = compact(t.sets.Complete(units), len(g.Payload)); len(units) == 0 {
 		return nil
 	}
 	out, moment := t.in.line.Place(int(t.kind), at+g.Offset, arrival)
@@ -126,6 +127,23 @@ func (t *intakeTrack) write(g tag.Tag, at time.Duration, arrival time.Time) erro
 	}
 	t.faults = 0
 	return err
+}
+
+// compact copies the units of a frame that would hold much more memory than
+// they fill: of a message of size bytes, most of which was left out. Frames are
+// held by the bytes of their units.
+func compact(units [][]byte, size int) [][]byte {
+	for _, u := range units {
+		size -= 2 * len(u)
+	}
+	if size <= 0 {
+		return units
+	}
+	copied := make([][]byte, len(units))
+	for i, u := range units {
+		copied[i] = bytes.Clone(u)
+	}
+	return copied
 }
 
 // stamp returns a frame's timestamp, and how far that is from its time.

@@ -166,6 +166,23 @@ func TestReferenceBombs(t *testing.T) {
 	require.ErrorIs(t, err, ErrTooLarge)
 }
 
+// An object whose names are all alike leaves nothing in the JSON, however often
+// it is referred to.
+func TestWorkBomb(t *testing.T) {
+	t.Parallel()
+	o, list := &Object{}, &Array{}
+	for range 5000 {
+		o.Pairs = append(o.Pairs, Pair{"", nil})
+	}
+	for range 5000 {
+		list.Items = append(list.Items, o)
+	}
+	_, err := JSON(list)
+	require.ErrorIs(t, err, ErrTooLarge)
+	_, err = JSON(&Array{Items: list.Items[:2]})
+	require.NoError(t, err)
+}
+
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", math.MaxUint16+1)

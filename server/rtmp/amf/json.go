@@ -21,10 +21,20 @@ func JSON(v any) ([]byte, error) {
 	return w.b, nil
 }
 
-type writer struct{ b []byte }
+// maxWork bounds the values and names that are gone through: references make
+// many of few bytes, and names that come twice leave nothing in the JSON.
+const maxWork = 4 * MaxValues
+
+type writer struct {
+	b    []byte
+	work int
+}
 
 func (w *writer) value(v any, depth int) error {
-	if depth > MaxDepth || len(w.b) > MaxJSON {
+	if o, ok := v.(*Object); ok {
+		w.work += len(o.Pairs)
+	}
+	if w.work++; depth > MaxDepth || len(w.b) > MaxJSON || w.work > maxWork {
 		return fmt.Errorf("%w: as JSON", ErrTooLarge)
 	}
 	switch v := v.(type) {
