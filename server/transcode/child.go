@@ -20,6 +20,7 @@ type child struct {
 	stdin  io.WriteCloser
 	stdout io.ReadCloser
 	said   *tail
+	once   sync.Once // guards the killing
 }
 
 // startChild starts ffmpeg in a process group of its own, so that a Ctrl-C
@@ -50,13 +51,17 @@ func (c *child) wait(d time.Duration) {
 	}
 }
 
-// kill ends the child; what reads and writes its pipes fails then.
+// kill ends the child; what reads and writes its pipes fails then. Only the first
+// call does anything: after reap its number may be that of another process.
 func (c *child) kill() {
-	killGroup(c.cmd.Process)
-	_ = c.stdin.Close()
+	c.once.Do(func() {
+		killGroup(c.cmd.Process)
+		_ = c.stdin.Close()
+	})
 }
 
-// reap waits until the child has ended, and returns how, with what it said.
+// reap waits until the child, which kill was called for, has ended, and returns
+// how, with what it said.
 func (c *child) reap() error {
 	err := c.cmd.Wait()
 	if said := c.said.String(); said != "" {
