@@ -229,7 +229,7 @@ func TestLostPacketsComeBack(t *testing.T) {
 		seq++
 		_ = s.track.WriteRTP(&rtp.Packet{
 			Header:  rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq) * 3000, Marker: true},
-			Payload: []byte{0x10, 0, 0, 0},
+			Payload: []byte{0x10, 1, 0, 0}, // no keyframe, before which the ring would let go of all
 		})
 	}
 	first := ring.Head()
@@ -271,7 +271,7 @@ func TestPacketsReachTheHub(t *testing.T) {
 	seq := uint16(65500)
 	require.Eventually(t, func() bool {
 		seq++
-		p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq), Marker: true}, Payload: []byte{0x10, 0, 0, 0}}
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq), Marker: true}, Payload: []byte{0x10, 1, 0, 0}}
 		if seq%10 == 0 {
 			p.Padding, p.PaddingSize, p.Payload = true, 9, nil // leaves no gap
 		}
@@ -281,6 +281,6 @@ func TestPacketsReachTheHub(t *testing.T) {
 	for n := ring.Head() - 90; n < ring.Head(); n++ {
 		p := ring.Get(n)
 		require.NotNil(t, p, "no gap")
-		assert.Equal(t, []byte{0x10, 0, 0, 0}, p.Payload)
+		assert.Equal(t, []byte{0x10, 1, 0, 0}, p.Payload)
 	}
 }
