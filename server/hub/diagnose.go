@@ -55,8 +55,11 @@ func (h *Hub) diagnoses(t *Track) []media.Diagnosis {
 // sayWhatBecomes adds to each diagnosis of video what viewers get of it.
 func (h *Hub) sayWhatBecomes(list []media.Diagnosis, c media.Codec, t media.Traits) {
 	becomes := " Viewers see nothing."
-	if h.cfg.Converter != nil && len(h.cfg.Converter.Targets(c, t)) > 0 {
+	switch {
+	case h.cfg.Converter != nil && len(h.cfg.Converter.Targets(c, t)) > 0:
 		becomes = " This server re-encodes them for viewers, with more delay and work."
+	case c.Name != media.H265 && t.MayPlay(c):
+		becomes = " Viewers get them as they are."
 	}
 	for i := range list {
 		if list[i].Code != media.CodeLongGOP {

@@ -39,13 +39,14 @@ const (
 // Plays says whether the decoders of browsers over WebRTC show the track
 // right, once they know its codec at all.
 func (t Traits) Plays(c Codec) bool {
-	return !t.BFrames && t.MayPlay(c)
+	return !t.BFrames && !t.Interlaced && t.MayPlay(c)
 }
 
-// MayPlay is Plays of a track about which it is not certain yet: encoders say
+// MayPlay says whether they show it at all, maybe with combs in what moves: of
+// progressive pictures some encoders say that they are interlaced. And they say
 // of themselves that they send B-frames and never do.
 func (t Traits) MayPlay(c Codec) bool {
-	return (!t.BFrames || t.Unproven) && !t.Interlaced && !t.oddColour(c)
+	return (!t.BFrames || t.Unproven) && !t.oddColour(c)
 }
 
 // oddColour says whether the colours are coded in a way that decoders for
