@@ -4,6 +4,8 @@ import { type Door, Tool } from './encoder';
 export interface Seen {
   video?: { codec: string; width: number; frames: number; different: number };
   audio?: { codec: string; samples: number; peak: number };
+  /** The largest step from one time stamp of a track to the next (s): more than a part of one, and the player stands still. */
+  jump: number;
   /** What the player said last when it gave up, else ''. */
   error: string;
 }
@@ -22,35 +24,40 @@ function receiving(door: Door, url: string): string[] {
   return [...(door === 'srt' ? ['-analyzeduration', '2M'] : []), '-i', url]; // MPEG-TS is looked at for 5 s otherwise
 }
 
-/** Watches `url` with ffmpeg for some seconds of media and returns what it decoded; gives up after `limit` s. */
-export async function decode(door: Door, url: string, o: { seconds?: number; limit?: number } = {}): Promise<Seen> {
+/** Watches `url` with ffmpeg for about two seconds of media and returns what it decoded; gives up after `limit` s. */
+export async function decode(door: Door, url: string, limit = 20): Promise<Seen> {
   let out = '';
   const tool = new Tool(
     'ffmpeg',
     [
       '-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', ...receiving(door, url),
-      '-map', '0:v:0?', '-map', '0:a:0?', '-t', String(o.seconds ?? 2),
+      '-map', '0:v:0?', '-map', '0:a:0?', '-frames:v', '60', '-frames:a', '90', '-fps_mode', 'passthrough',
       '-vf', 'scale=32:18,format=gray', '-af', 'aresample=48000,volumedetect', '-ac', '1',
       '-c:v', 'rawvideo', '-c:a', 'pcm_s16le', '-f', 'framehash', '-hash', 'crc32', 'pipe:1',
     ],
-    { limit: o.limit ?? 20, out: (b) => (out += b.toString()) },
+    { limit, out: (b) => (out += b.toString()) },
   );
   const code = await tool.ended;
-  return { ...seen(out, tool.said), error: code === 0 ? '' : code === null ? `nothing came within ${o.limit ?? 20} s` : tool.why };
+  return { ...seen(out, tool.said), error: code === 0 ? '' : code === null ? `not enough came within ${limit} s` : tool.why };
 }
 
 /** Reads the hashes of decoded frames, and what ffmpeg wrote about the streams. */
 function seen(hashes: string, said: string): Omit<Seen, 'error'> {
-  const found: Omit<Seen, 'error'> = {};
+  const found: Omit<Seen, 'error'> = { jump: 0 };
   const kinds = new Map([...hashes.matchAll(/^#media_type (\d+): (\w+)/gm)].map((m) => [m[1], m[2]]));
   const input = said.split('Output #0')[0] ?? '';
   const codec = (kind: string) => new RegExp(`Stream #0:\\d+[^\\n]*: ${kind}: (\\w+)`).exec(input)?.[1] ?? '';
+  const ticks = new Map([...hashes.matchAll(/^#tb (\d+): (\d+)\/(\d+)/gm)].map((m) => [m[1], Number(m[2]) / Number(m[3])]));
+  const last = new Map<string, number>();
   const pictures: string[] = [];
   let samples = 0;
   for (const line of hashes.split('\n')) {
-    const [stream, , , duration, , hash] = line.split(',').map((f) => f.trim());
+    const [stream = '', , pts, duration, , hash] = line.split(',').map((f) => f.trim());
     if (line.startsWith('#') || hash === undefined) continue;
-    if (kinds.get(stream ?? '') === 'video') pictures.push(hash);
+    const at = Number(pts) * (ticks.get(stream) ?? 0);
+    found.jump = Math.max(found.jump, at - (last.get(stream) ?? at));
+    last.set(stream, at);
+    if (kinds.get(stream) === 'video') pictures.push(hash);
     else samples += Number(duration);
   }
   if (pictures.length > 0) {

@@ -135,11 +135,12 @@ async function toPlayer(row: Row, to: Exclude<To, 'webrtc'>, server: Server, str
   if (newer && lacksNewer) return { verdict: 'n/a', why: lacksNewer, got: '' };
   const url = address(server.at, door, 'watch', stream);
   const before = logged(server, stream);
-  const seen: Seen = newer ? await decodeNewer(door, url) : await decode(door, url);
+  const seen: Seen = newer ? await decodeNewer(door, url, row.media) : await decode(door, url);
   const played = { video: lively(seen, 'video'), audio: lively(seen, 'audio') };
   const told = logged(server, stream).filter((line) => !before.includes(line) && line.startsWith(to)).join('; ');
   const result = judge(row, played, [seen.video?.codec, seen.audio?.codec].filter(Boolean).join('+'), told);
-  if (result.verdict === 'FAILS') result.why += ` (${seen.error || JSON.stringify(seen)})`;
+  if (result.verdict === 'FAILS') result.why += ` (${seen.error} ${JSON.stringify({ ...seen, error: undefined })})`;
+  if (result.verdict === 'plays' && seen.jump > 0.5) result.why = `the time stamps jump by ${seen.jump.toFixed(1)} s`;
   return result;
 }
 

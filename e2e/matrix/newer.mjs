@@ -2,7 +2,8 @@
 // package node-av.
 //
 //   node newer.mjs publish FILE URL FORMAT TRANSPORT SECONDS   sends a file in real time, again and again
-//   node newer.mjs read URL TRANSPORT SECONDS                  decodes for some seconds and prints what it saw as JSON
+//   node newer.mjs read URL TRANSPORT SECONDS TRACKS           decodes that much of so many tracks, for five times as
+//                                                              long at most, and prints what it saw as JSON
 import { crc32 } from 'node:zlib';
 import { AVMEDIA_TYPE_VIDEO, Decoder, Demuxer, Muxer } from 'node-av';
 
@@ -61,7 +62,7 @@ function take(found, kind, frame) {
   found.loudest = samples.reduce((max, v) => Math.max(max, Math.abs(v)), found.loudest);
 }
 
-async function read(url, transport, limit) {
+async function read(url, transport, limit, tracks) {
   const rtmp = url.startsWith('rtmp') ? { rtmp_enhanced_codecs: 'av01,hvc1,vp09,Opus' } : {};
   const input = await Demuxer.open(url, { options: { ...(transport ? { rtsp_transport: transport } : rtmp), analyzeduration: 2_000_000 } });
   const found = {};
@@ -75,8 +76,9 @@ async function read(url, transport, limit) {
     return (decoders[s.index] = { kind, decoder });
   };
   const begin = performance.now();
+  const enough = () => Object.keys(found).length >= tracks && Object.values(found).every((f) => (f.frames ?? 0) >= limit * 30 || (f.samples ?? 0) >= limit * 48_000);
   for await (const packet of input.packets()) {
-    if (!packet || performance.now() - begin > limit * 1000) break;
+    if (!packet || enough() || performance.now() - begin > limit * 5000) break;
     const { kind, decoder } = decoders[packet.streamIndex] ?? (await add(input.streams[packet.streamIndex]));
     for (const frame of await decoder.decodeAll(packet)) {
       if (!frame) continue;
@@ -93,7 +95,7 @@ async function read(url, transport, limit) {
 const [what, ...args] = process.argv.slice(2);
 try {
   if (what === 'publish') await publish(args[0], args[1], args[2], args[3], Number(args[4]));
-  else await read(args[0], args[1], Number(args[2]));
+  else await read(args[0], args[1], Number(args[2]), Number(args[3]));
   process.exit(0); // a demuxer that waits for the network would hold the process
 } catch (error) {
   console.error(`error: ${error.message}`);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Seen } from '../lib/decoder';
-import { type Door, Tool } from '../lib/encoder';
+import { type Door, type Media, Tool } from '../lib/encoder';
 
 const script = join(import.meta.dirname, 'newer.mjs');
 
@@ -16,11 +16,11 @@ export function sendFileNewer(file: string, door: Door, url: string, limit = 90)
   return new Tool(process.execPath, [script, 'publish', file, url, format(door), transport(door), String(limit)], { limit: limit + 5 });
 }
 
-/** Watches with FFmpeg 8. */
-export async function decodeNewer(door: Door, url: string, limit = 20): Promise<Seen> {
+/** Watches what `media` says with FFmpeg 8. */
+export async function decodeNewer(door: Door, url: string, media: Media, limit = 20): Promise<Seen> {
   let out = '';
-  const tool = new Tool(process.execPath, [script, 'read', url, transport(door), '3'], { limit, out: (b) => (out += b.toString()) });
+  const tool = new Tool(process.execPath, [script, 'read', url, transport(door), '2', String(Number(!!media.video) + Number(!!media.audio))], { limit, out: (b) => (out += b.toString()) });
   const code = await tool.ended;
-  const found = code === 0 ? (JSON.parse(out) as Omit<Seen, 'error'>) : {};
-  return { ...found, error: code === 0 ? '' : code === null ? `nothing came within ${limit} s` : tool.why };
+  const found = code === 0 ? (JSON.parse(out) as Omit<Seen, 'error' | 'jump'>) : {};
+  return { ...found, jump: 0, error: code === 0 ? '' : code === null ? `nothing came within ${limit} s` : tool.why };
 }
