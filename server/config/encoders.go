@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/knadh/koanf/v2"
 )
@@ -71,30 +73,23 @@ func typedSource(entry map[string]any) error {
 	if _, ok := entry["private"].(bool); !ok {
 		return errors.New("private is true or false")
 	}
-	return texts(entry, "stream", "url", "transport", "when")
+	return texts(entry, []string{"private"}, "stream", "url", "transport", "when")
 }
 
-func typedPush(entry map[string]any) error {
-	if _, ok := entry["private"]; ok {
-		return errors.New("private is a key of sources only")
-	}
-	return texts(entry, "stream", "url")
-}
+func typedPush(entry map[string]any) error { return texts(entry, nil, "stream", "url") }
 
 // texts checks that an entry has these keys, with texts, and no others but
-// private.
-func texts(entry map[string]any, keys ...string) error {
-	want := len(keys)
-	if _, ok := entry["private"]; ok {
-		want++
+// those that are allowed beside them.
+func texts(entry map[string]any, beside []string, keys ...string) error {
+	for key := range entry {
+		if !slices.Contains(keys, key) && !slices.Contains(beside, key) {
+			return fmt.Errorf("there is no key %q; the keys are %s", key, strings.Join(slices.Concat(keys, beside), ", "))
+		}
 	}
 	for _, key := range keys {
 		if s, ok := entry[key].(string); !ok || s == "" {
 			return fmt.Errorf("%s is needed, as a text", key)
 		}
-	}
-	if len(entry) > want {
-		return fmt.Errorf("there are keys beside %v", keys)
 	}
 	return nil
 }
