@@ -24,14 +24,14 @@ function receiving(door: Door, url: string): string[] {
   return [...(door === 'srt' ? ['-analyzeduration', '2M'] : []), '-i', url]; // MPEG-TS is looked at for 5 s otherwise
 }
 
-/** Watches `url` with ffmpeg for about two seconds of media and returns what it decoded; gives up after `limit` s. */
+/** Watches `url` with ffmpeg for three seconds of its time and returns what it decoded; gives up after `limit` s. */
 export async function decode(door: Door, url: string, limit = 20): Promise<Seen> {
   let out = '';
   const tool = new Tool(
     'ffmpeg',
     [
       '-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', ...receiving(door, url),
-      '-map', '0:v:0?', '-map', '0:a:0?', '-frames:v', '60', '-frames:a', '90', '-fps_mode', 'passthrough',
+      '-map', '0:v:0?', '-map', '0:a:0?', '-t', '3', '-fps_mode', 'passthrough',
       '-vf', 'scale=32:18,format=gray', '-af', 'aresample=48000,volumedetect', '-ac', '1',
       '-c:v', 'rawvideo', '-c:a', 'pcm_s16le', '-f', 'framehash', '-hash', 'crc32', 'pipe:1',
     ],
