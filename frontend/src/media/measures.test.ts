@@ -58,6 +58,27 @@ test('a clock that cannot be right is not believed', () => {
   expect(m.read(report(video({ estimatedPlayoutTimestamp: now - 99_000 })), now, true).delay).toBeNull();
 });
 
+test('a delay that grows faster than time passes is not believed', () => {
+  const m = new ReceptionMeter();
+  let frames = 0;
+  /** The delay that is read half a second after the one before. */
+  const read = (estimate: number) => {
+    frames += 15;
+    const at = now + (frames / 30) * 1000;
+    return m.read(report(video({
+      timestamp: at, framesDecoded: frames, totalProcessingDelay: frames * 0.1, estimatedPlayoutTimestamp: at - estimate * 1000,
+    })), at, true).delay;
+  };
+  expect(read(0.3)).toBeCloseTo(0.3);
+  expect(read(7.9), 'buffer instead').toBeCloseTo(0.1);
+  expect(read(7.9), 'however long it lasts').toBeCloseTo(0.1);
+  expect(read(0.4)).toBeCloseTo(0.4);
+  expect(read(0.9), 'a picture that stands still').toBeCloseTo(0.9);
+  expect(read(0.2), 'and catches up').toBeCloseTo(0.2);
+  m.reset();
+  expect(read(5), 'another connection').toBeCloseTo(5);
+});
+
 test('sound alone is alive by its packets', () => {
   const audio = (n: number) => report({ type: 'inbound-rtp', kind: 'audio', packetsReceived: n });
   const m = new ReceptionMeter();

@@ -5,6 +5,8 @@ import type { PlayerStats } from './types';
 
 /** NTP counts from 1900, the web from 1970 (ms). */
 const ntpToUnix = 2_208_988_800_000;
+/** How much more than the time that passed (s) a delay may grow: the clocks' inaccuracy. */
+const slack = 0.25;
 
 export interface Reception {
   stats: PlayerStats;
@@ -16,10 +18,13 @@ export interface Reception {
 
 export class ReceptionMeter {
   #deltas = new Deltas();
+  /** The last delay that was believed of the playout time, in seconds. */
+  #believed: number | null = null;
 
   /** Forgets the counters: another connection counts anew. */
   reset(): void {
     this.#deltas = new Deltas();
+    this.#believed = null;
   }
 
   /** Takes one report. `serverNow` is the server's clock at that time, ms since 1970. */
@@ -65,12 +70,20 @@ export class ReceptionMeter {
   // The frame on the screen carries the server's time of its arrival there, by way of the sender reports.
   // Where a browser does not tell, the time in the jitter buffer and half a round trip come near.
   #delay(rtp: Stat | undefined, serverNow: number, rttMs: number | null): number | null {
+    const buffered = this.#buffered(rtp, rttMs);
+    const passed = this.#deltas.of('read', num(rtp, 'timestamp')) / 1000;
     const playout = num(rtp, 'estimatedPlayoutTimestamp');
     if (playout > 0) {
       const shown = playout > ntpToUnix ? playout - ntpToUnix : playout;
       const delay = (serverNow - shown) / 1000;
-      if (delay > -0.05 && delay < 30) return Math.max(0, delay);
+      // A picture that stands still falls behind by the time that passes; a larger step is the estimate's own.
+      const real = this.#believed === null || delay <= this.#believed + passed + slack;
+      if (real && delay > -0.05 && delay < 30) return (this.#believed = Math.max(0, delay));
     }
+    return buffered;
+  }
+
+  #buffered(rtp: Stat | undefined, rttMs: number | null): number | null {
     // Processing has decoding in it, the jitter buffer alone has not; sound and older browsers know only that.
     const whole = rtp?.totalProcessingDelay !== undefined;
     const waited = this.#deltas.of('waited', num(rtp, whole ? 'totalProcessingDelay' : 'jitterBufferDelay'));
