@@ -263,3 +263,26 @@ func TestEnds(t *testing.T) {
 	f.Close(hub.ErrEnded)
 	require.Empty(t, s.hub.List())
 }
+
+func TestPlayerDoesNotStayBehind(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	s.begin = time.Now().Add(-4 * time.Second)
+	for i := range 100 {
+		s.write(s.video, time.Duration(i)*40*time.Millisecond, i == 0)
+	}
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	s.write(s.video, time.Since(s.begin)+40*time.Millisecond, false)
+	var last feed.Item
+	for i := range 100 {
+		item := next(t, f)
+		require.True(t, i == 0 || item.Time > last.Time, "time goes on")
+		last = item
+	}
+	require.InDelta(t, 0.25, last.Time.Seconds(), 0.05, "four seconds within a quarter of one")
+	live := next(t, f)
+	require.Greater(t, live.Time, last.Time)
+	require.Less(t, live.Time, time.Second)
+}

@@ -14,6 +14,11 @@ const (
 	maxOff  = 500 * time.Millisecond
 )
 
+// squeeze is how much faster than it was the time goes of what came before the
+// feed began: a player is to see where the stream is, and not to stay behind by
+// the age of the last keyframe.
+const squeeze = 16
+
 // lane is one track on its way into a feed. It is called by one goroutine at
 // a time.
 type lane struct {
@@ -24,7 +29,9 @@ type lane struct {
 	detach func()
 
 	// owned by the track's writer
+	begin   time.Time // when the lane was attached
 	begun   bool
+	past    bool // the frames so far came before that
 	waiting bool // for a keyframe
 	stamp   uint32
 	time    time.Duration
@@ -33,7 +40,7 @@ type lane struct {
 var _ hub.FrameSink = (*lane)(nil)
 
 func (l *lane) attach() (err error) {
-	l.waiting = l.track.Kind() == media.Video
+	l.waiting, l.begin = l.track.Kind() == media.Video, time.Now()
 	l.detach, err = l.track.AttachFrames(l)
 	return err
 }
@@ -47,24 +54,36 @@ func (l *lane) WriteFrame(f *media.Frame) {
 		l.track.RequestKeyframe(0) // browsers send none by themselves
 		return
 	}
-	at, ok := l.place(f.Timestamp)
+	moment, ok := l.track.TimeOf(f.Timestamp)
 	if !ok {
 		return
+	}
+	var at time.Duration
+	if f.Arrival < l.begin.UnixNano() {
+		at = l.history(moment)
+	} else {
+		at = l.live(f.Timestamp, moment)
 	}
 	l.waiting = !l.feed.push(Item{Track: l.track, Time: at, Frame: f}) && l.track.Kind() == media.Video
 }
 
-// place returns a frame's time. Times of one track are as far apart as its
+// history returns the time of a frame that came before the feed began.
+func (l *lane) history(moment time.Time) time.Duration {
+	at := l.feed.origin.since(l.begin.Add(-l.begin.Sub(moment) / squeeze))
+	l.past, l.time = true, max(l.time, at)
+	return at
+}
+
+// live returns a frame's time. Times of one track are as far apart as its
 // timestamps say, so that a player sees no jitter of our clocks.
-func (l *lane) place(stamp uint32) (time.Duration, bool) {
-	moment, ok := l.track.TimeOf(stamp)
-	if !ok {
-		return 0, false
-	}
+func (l *lane) live(stamp uint32, moment time.Time) time.Duration {
 	want := l.feed.origin.since(moment)
+	if l.past { // what was history ends here, and time does not go back
+		l.past, l.begun, want = false, false, max(want, l.time+time.Millisecond)
+	}
 	if !l.begun {
 		l.begun, l.stamp, l.time = true, stamp, want
-		return want, true
+		return want
 	}
 	at := l.time + time.Duration(int64(int32(stamp-l.stamp))*int64(time.Second)/int64(l.codec.ClockRate))
 	switch off := want - at; {
@@ -76,7 +95,7 @@ func (l *lane) place(stamp uint32) (time.Duration, bool) {
 	if int32(stamp-l.stamp) > 0 {
 		l.stamp, l.time = stamp, at
 	}
-	return at, true
+	return at
 }
 
 // Close is called when the stream has ended; the subscription tells the feed.

@@ -18,7 +18,8 @@ const (
 )
 
 // AttachFrames hands every frame from now on to sink until detach is called,
-// and of video first those since the last keyframe. A track whose source writes
+// and of video first those since the last keyframe; a source that makes one
+// when it is asked is asked instead, because its last may be minutes old. A track whose source writes
 // packets has its frames made once, however many sinks there are, and only
 // while there are any. It returns media.ErrCodec when the codec has no frames
 // that could be made.
@@ -28,9 +29,10 @@ func (t *Track) AttachFrames(sink FrameSink) (detach func(), err error) {
 	}
 	t.conversion.take()
 	f := &frameAttachment{sink}
-	t.frames.mu.Lock()
-	defer t.frames.mu.Unlock()
 	t.frames.add(t, f)
+	if t.kind == media.Video && t.obliging.Load() {
+		t.RequestKeyframe(0)
+	}
 	return sync.OnceFunc(func() {
 		t.frames.drop(f)
 		t.conversion.drop()
@@ -57,10 +59,13 @@ type framePlane struct {
 
 var _ PacketSink = (*framePlane)(nil)
 
-// add gives a sink what is held; mu is held. The first sink has frames derived
-// from the packets, from the last keyframe in the ring on.
+// add gives a sink what is held. The first sink has frames derived from the
+// packets, from the last keyframe in the ring on.
 func (f *framePlane) add(t *Track, a *frameAttachment) {
-	if len(f.sinks) > 0 || t.framed.Load() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	history := t.kind == media.Video && !t.obliging.Load()
+	if history && (len(f.sinks) > 0 || t.framed.Load()) {
 		for _, h := range f.held.frames {
 			a.WriteFrame(h.frame)
 		}
@@ -70,7 +75,7 @@ func (f *framePlane) add(t *Track, a *frameAttachment) {
 		return
 	}
 	f.codec, f.next = media.Codec{}, t.ring.Head()
-	if k, ok := t.ring.Keyframe(); ok && t.kind == media.Video {
+	if k, ok := t.ring.Keyframe(); ok && history {
 		f.next = k
 	}
 	f.detach = t.attach(f)
