@@ -79,6 +79,14 @@ test('a delay that grows faster than time passes is not believed', () => {
   expect(read(5), 'another connection').toBeCloseTo(5);
 });
 
+test('sound has come when its packets have', () => {
+  const audio = (n: number) => report({ type: 'inbound-rtp', kind: 'audio', packetsReceived: n });
+  const m = new ReceptionMeter();
+  expect(m.read(report(video({})), now, true).sound).toBe(false);
+  expect(m.read(audio(0), now, true).sound).toBe(false);
+  expect(m.read(audio(1), now, true).sound).toBe(true);
+});
+
 test('sound alone is alive by its packets', () => {
   const audio = (n: number) => report({ type: 'inbound-rtp', kind: 'audio', packetsReceived: n });
   const m = new ReceptionMeter();

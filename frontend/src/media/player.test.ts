@@ -52,10 +52,11 @@ async function player(): Promise<PlayerStore> {
 }
 
 let decoded = 0;
-/** Frames come for this long. */
-async function flow(ms: number): Promise<void> {
+/** Frames come for this long, and packets of sound. */
+async function flow(ms: number, sound = 0): Promise<void> {
   for (let t = 0; t < ms; t += 500) {
-    FakePeer.last.report = new Map([['V', { id: 'V', type: 'inbound-rtp', kind: 'video', framesDecoded: (decoded += 15), timestamp: Date.now() }]]);
+    FakePeer.last.report = new Map([['V', { id: 'V', type: 'inbound-rtp', kind: 'video', framesDecoded: (decoded += 15), timestamp: Date.now() }],
+      ['A', { id: 'A', type: 'inbound-rtp', kind: 'audio', packetsReceived: sound }]]);
     await vi.advanceTimersByTimeAsync(500);
   }
 }
@@ -118,13 +119,24 @@ test('sound that the browser forbids is off until somebody turns it on', async (
   const v = new FakeVideo();
   v.forbids = 'sound';
   p.attach(v.element);
-  await settle();
+  await flow(500, 10);
   expect(p.get()).toMatchObject({ muted: true, autoplayBlocked: true, paused: false });
   v.forbids = 'nothing';
   p.setMuted(false);
   await settle();
   expect(p.get()).toMatchObject({ muted: false, autoplayBlocked: false });
   expect(v.muted).toBe(false);
+});
+
+test('where no sound came there is none to turn on', async () => {
+  const p = await player();
+  const v = new FakeVideo();
+  v.forbids = 'sound';
+  p.attach(v.element);
+  await flow(2000);
+  expect(p.get()).toMatchObject({ phase: 'live', autoplayBlocked: false });
+  await flow(500, 1);
+  expect(p.get().autoplayBlocked).toBe(true);
 });
 
 test('a browser that forbids even silent pictures waits for play', async () => {

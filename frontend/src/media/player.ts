@@ -35,6 +35,7 @@ export class PlayerStore implements Readable<PlayerState> {
   #lastMedia = -Infinity;
   #upSince = 0;
   #played = false;
+  #sounds = false;
   #pausedAt: number | null = null;
   /** Called with each data message of the stream when its picture is on the screen. */
   ondata: (m: DataMessage) => void = () => {};
@@ -123,7 +124,7 @@ export class PlayerStore implements Readable<PlayerState> {
     const { paused, muted, volume, blocked } = this.#screen;
     if (!paused) this.#pausedAt = null;
     else this.#pausedAt ??= performance.now();
-    this.#store.patch({ paused, muted, volume, autoplayBlocked: blocked, behind: this.#behind() });
+    this.#store.patch({ paused, muted, volume, autoplayBlocked: blocked && this.#sounds, behind: this.#behind() });
   }
 
   #behind(): number {
@@ -153,6 +154,7 @@ export class PlayerStore implements Readable<PlayerState> {
       this.#data.renumber();
       this.#measured = pc;
       this.#readings = 0;
+      this.#hears(false);
     }
     const report = await pc?.getStats().catch(() => null);
     // The session may have been replaced or closed meanwhile.
@@ -166,10 +168,18 @@ export class PlayerStore implements Readable<PlayerState> {
 
   #take(report: RTCStatsReport): void {
     const wantsVideo = this.#viewing?.stream?.tracks.some((t) => t.kind === 'video') ?? true;
-    const { stats, delay, alive } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
+    const { stats, delay, alive, sound } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
     if (alive) this.#mediaCame();
+    this.#hears(sound);
     // Signs of life are wanted often, numbers that change more than once a second cannot be read.
     if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? (delay ?? this.get().delay) : null });
+  }
+
+  /** There is sound to turn on, or none. */
+  #hears(sound: boolean): void {
+    if (sound === this.#sounds) return;
+    this.#sounds = sound;
+    this.#screenChanged();
   }
 
   #renewIfDead(): void {

@@ -14,6 +14,8 @@ export interface Reception {
   delay: number | null;
   /** Media has come since the last reading. */
   alive: boolean;
+  /** Sound has come on this connection: a track is there for streams without sound as well. */
+  sound: boolean;
 }
 
 export class ReceptionMeter {
@@ -51,7 +53,7 @@ export class ReceptionMeter {
       path,
       audioEnergy: num(audio, 'totalAudioEnergy'),
     };
-    return { stats, delay: this.#delay(video ?? audio, serverNow, rttMs), alive: frames > 0 || (!wantsVideo && packets > 0) };
+    return { stats, delay: this.#delay(video ?? audio, serverNow, rttMs), alive: frames > 0 || (!wantsVideo && packets > 0), sound: num(audio, 'packetsReceived') > 0 };
   }
 
   #bitrate(video: Stat | undefined, audio: Stat | undefined): number {

@@ -32,7 +32,7 @@ export interface PlayerState {
   muted: boolean;
   /** 0 to 1. */
   volume: number;
-  /** The browser refused to play with sound: it plays muted, offer "Turn sound on". */
+  /** There is sound and the browser refused it: the picture plays muted, offer "Turn sound on". */
   autoplayBlocked: boolean;
   /** Delay from the server to the screen in seconds; null until it is known. */
   delay: number | null;

@@ -59,6 +59,7 @@ const diagnosisTitles: Record<string, string> = {
   h265: 'The picture is H.265',
   mjpeg: 'The camera sends MJPEG',
   long_gop: 'Keyframes are far apart',
+  no_transcoder: 'No sound for browsers',
 };
 
 export function diagnosisTitle(code: string, kind: string): string {

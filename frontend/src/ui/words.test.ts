@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PlayerPhase, PlayerState } from '../media/types';
 import { age, clock, count, decibel, initials, picture, rate, seconds } from './format';
-import { edgeText, levelHint, playerStatus, veilFor } from './words';
+import { diagnosesFor, edgeText, levelHint, playerStatus, veilFor } from './words';
 
 function player(phase: PlayerPhase, o: Partial<PlayerState> = {}): PlayerState {
   return {
@@ -52,6 +52,15 @@ it('reads out delay and path when it plays', () => {
   expect(playerStatus(player('live'))).toBe('Live.');
   expect(playerStatus(player('away'))).toBe('Back in a moment.');
   expect(playerStatus(player('cannot-play'))).toBe('');
+});
+
+it('tells below a playing picture why it has no sound, and of none every cause', () => {
+  const diagnoses = ['b_frames', 'no_transcoder'].map((code) => ({ code, kind: 'audio' as const, text: '', fix: '' }));
+  const codes = (phase: PlayerPhase) => diagnosesFor(player(phase, { stream: { ...stream, diagnoses } })).map((d) => d.code);
+  expect(codes('live')).toEqual(['no_transcoder']);
+  expect(codes('cannot-play')).toEqual(['b_frames', 'no_transcoder']);
+  expect(codes('away')).toEqual([]);
+  expect(diagnosesFor(player('live'))).toEqual([]);
 });
 
 it('names the live edge', () => {

@@ -1,5 +1,5 @@
 /** What the player and the studio say. Words live here, so that they can be read and tested in one place. */
-import type { Path, PlayerState, Problem, StreamInfo } from '../media/types';
+import type { Diagnosis, Path, PlayerState, Problem, StreamInfo } from '../media/types';
 import { age, count, digits, seconds } from './format';
 
 export interface Veil {
@@ -57,6 +57,13 @@ function cannotPlay(problem: Problem | null): Veil {
     title: problem?.title ?? 'This cannot be played here',
     text: problem?.message ?? 'The server and this browser found no way to each other. Try again, or try another browser.',
   };
+}
+
+/** What is told below the picture: every cause when there is none, and why it has no sound when it plays. */
+export function diagnosesFor(s: PlayerState): Diagnosis[] {
+  const all = s.stream?.diagnoses ?? [];
+  if (s.phase === 'cannot-play') return all;
+  return s.phase === 'live' ? all.filter((d) => d.code === 'no_transcoder') : [];
 }
 
 /** What is read out when the state changes; '' when nothing is worth it. */
