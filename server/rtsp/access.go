@@ -28,6 +28,9 @@ type Checker interface {
 	auth.Checker
 	// CheckProof is Check for a client that proves a stream's key.
 	CheckProof(ctx context.Context, r auth.Request, proves func(secret string) bool) (auth.Grant, error)
+	// Key returns a stream's key; ok is false for a stream whose key nobody can
+	// prove.
+	Key(ctx context.Context, stream string) (key string, ok bool, err error)
 }
 
 // client is what is known of one connection.
@@ -92,6 +95,7 @@ func (s *Server) check(ctx context.Context, c *client, a asked) (auth.Grant, err
 		g, err := s.cfg.Checker.CheckProof(ctx, r, func(secret string) bool { return proves(d, a.req.Method, secret) })
 		if errors.Is(err, auth.ErrUnauthenticated) {
 			s.basics.add(c.addr, a.stream)
+			err = errProof
 		}
 		return g, err
 	}
@@ -107,8 +111,19 @@ func (s *Server) check(ctx context.Context, c *client, a asked) (auth.Grant, err
 // nothing.
 func (s *Server) challenge(c *client, stream string, stale bool) base.HeaderValue {
 	c.nonce = rand.Text()
-	digests := !c.guard.secure && !s.basics.has(c.addr, stream)
+	digests := !c.guard.secure && !s.basics.has(c.addr, stream) && s.provable(stream)
 	return challenge(c.nonce, digests, stale)
+}
+
+// provable tells whether Digest could succeed for a stream. Where it could not
+// it is not offered, because most clients take it wherever it is, and an
+// account's first try would fail. The price is that a stranger learns which
+// streams have a key.
+func (s *Server) provable(stream string) bool {
+	ctx, cancel := s.within()
+	defer cancel()
+	_, ok, err := s.cfg.Checker.Key(ctx, stream)
+	return ok || err != nil
 }
 
 // streamOf returns the stream's name in a path or an address, which may have

@@ -21,6 +21,7 @@ var (
 
 	errChallenge = errors.New("credentials are needed")
 	errStale     = errors.New("the response belongs to an older challenge")
+	errProof     = fmt.Errorf("%w: by Digest", auth.ErrUnauthenticated)
 	errRate      = errors.New("too many requests in a second")
 	errSecure    = errors.New("RTSPS carries media in its own connection only")
 	errPorts     = errors.New("another session from the same address has these UDP ports")
@@ -43,8 +44,9 @@ type answer struct {
 func answers() []answer {
 	return []answer{
 		{auth.ErrName, base.StatusNotFound, "A stream's name is 1 to 64 of A-Z a-z 0-9 . _ ~ - as in rtsp://host:8554/harbour"},
-		{errChallenge, base.StatusUnauthorized, "Unauthorized"},
+		{errChallenge, base.StatusUnauthorized, "Unauthorized: a stream key is needed, rtsp://NAME:KEY@HOST:PORT/NAME"},
 		{errStale, base.StatusUnauthorized, "Unauthorized"},
+		{errProof, base.StatusUnauthorized, "The key, user or password is wrong. Check the stream's key. If this is an account's password, try again now."},
 		{auth.ErrUnauthenticated, base.StatusUnauthorized, "The key, user or password is wrong. Check the stream's key and try again"},
 		{auth.ErrDenied, base.StatusForbidden, "The key, token or user does not allow this for this stream"},
 		{hub.ErrDenied, base.StatusForbidden, "The key, token or user does not allow this for this stream any more"},
