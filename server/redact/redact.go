@@ -18,6 +18,10 @@ import (
 // in characters: the words that services use are shorter, their keys longer.
 const longElement = 16
 
+// longSecret is from how many bytes on a secret is taken for one wherever it
+// stands in a text, and not for a part of a word.
+const longSecret = 8
+
 // maxText bounds a cleaned text, in characters.
 const maxText = 300
 
@@ -29,8 +33,8 @@ var assignment = regexp.MustCompile(`(?i)([a-z0-9_.-]*(?:pass|pwd|token|key|secr
 // Rules say what of a URL is a secret.
 type Rules struct {
 	Mark  string // what stands for a secret
-	User  bool   // the user's name is one, as the password always is
-	Path  bool   // the path's last element and its long ones are
+	User  bool   // the user's name is one where it stands without a password, which always is
+	Path  bool   // the path's long elements are, and its last where the query has none
 	Query bool   // all values are, else those whose name says so
 }
 
@@ -61,7 +65,7 @@ func (r Rules) walk(u *url.URL, mask func(raw string) string) string {
 	b.WriteString(u.Scheme + "://")
 	if u.User != nil {
 		name, pass, hasPass := strings.Cut(u.User.String(), ":")
-		if r.User {
+		if r.User && pass == "" {
 			name = mask(name)
 		}
 		b.WriteString(name)
@@ -71,27 +75,42 @@ func (r Rules) walk(u *url.URL, mask func(raw string) string) string {
 		b.WriteString("@")
 	}
 	b.WriteString(u.Host)
-	b.WriteString(r.path(u.EscapedPath(), mask))
+	b.WriteString(r.path(u, mask))
 	if u.RawQuery != "" {
 		b.WriteString("?" + r.query(u.RawQuery, mask))
 	}
 	return b.String()
 }
 
-func (r Rules) path(path string, mask func(string) string) string {
-	elements := strings.Split(path, "/")
+func (r Rules) path(u *url.URL, mask func(string) string) string {
+	elements := strings.Split(u.EscapedPath(), "/")
+	inQuery := keyed(u.RawQuery)
 	last := len(elements) - 1
 	for last > 0 && elements[last] == "" {
 		last--
 	}
 	for i, e := range elements {
-		if r.Path && (i == last || len(e) >= longElement) {
+		if r.Path && (i == last && !inQuery || len(e) >= longElement) {
 			elements[i] = mask(e)
 		} else {
 			elements[i] = assigned(e, mask)
 		}
 	}
 	return strings.Join(elements, "/")
+}
+
+// keyed tells whether a query holds the key, so that the path need not.
+func keyed(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		switch strings.ToLower(name) {
+		case "key", "token", "pass", "streamid":
+			if value != "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r Rules) query(query string, mask func(string) string) string {
@@ -195,25 +214,30 @@ func Sentence(text string) (string, bool) {
 // replace takes a secret out of a text. A short one is taken out where it stands
 // alone: replaced everywhere, a key like "a" would leave nothing to read.
 func (r Rules) replace(text, secret string) string {
-	if len(secret) >= 4 {
+	if len(secret) >= longSecret {
 		return strings.ReplaceAll(text, secret, r.Mark)
 	}
 	var b strings.Builder
+	kept, from := 0, 0 // what is written, and where to search on
 	for {
-		at := strings.Index(text, secret)
+		at := strings.Index(text[from:], secret)
 		if at < 0 {
-			return b.String() + text
+			return b.String() + text[kept:]
 		}
+		at += from
 		end := at + len(secret)
-		alone := (at == 0 || !alphanumeric(text[at-1])) && (end == len(text) || !alphanumeric(text[end]))
-		b.WriteString(text[:at])
-		if alone {
-			b.WriteString(r.Mark)
-		} else {
-			b.WriteString(secret)
+		if inWord(text, at) || inWord(text, end) {
+			from = at + 1
+			continue
 		}
-		text = text[end:]
+		b.WriteString(text[kept:at] + r.Mark)
+		kept, from = end, end
 	}
+}
+
+// inWord tells whether a place in a text has a word on both its sides.
+func inWord(text string, at int) bool {
+	return at > 0 && at < len(text) && alphanumeric(text[at-1]) && alphanumeric(text[at])
 }
 
 func alphanumeric(c byte) bool {
