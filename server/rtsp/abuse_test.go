@@ -223,7 +223,7 @@ func TestSlowPlayer(t *testing.T) {
 	}
 	slow, quick := play(), play()
 	require.NoError(t, slow.conn.(*net.TCPConn).SetReadBuffer(4096))
-	seq, payload := uint16(0), append([]byte{0x41}, make([]byte, 1100)...)
+	seq, payload := uint16(0), append([]byte{0x65, 0x88}, make([]byte, 1100)...)
 	got := 0
 	for h.log.count("too slowly") == 0 {
 		for range 100 {

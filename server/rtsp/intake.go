@@ -241,8 +241,9 @@ func (r *receiver) reframe(p *rtp.Packet, now time.Time) {
 func (r *receiver) frame(input *hub.Input, p *rtp.Packet, now time.Time) {
 	step := int16(p.SequenceNumber - uint16(r.next))
 	r.next = uint64(int64(r.next) + int64(step))
+	_, keyframe := media.Inspect(r.offer.Codec.Name, p.Payload)
 	f, ok := r.frames.Push(&media.Packet{
-		Seq: r.next, Timestamp: p.Timestamp, Arrival: now.UnixNano(), Payload: p.Payload, Marker: p.Marker,
+		Seq: r.next, Timestamp: p.Timestamp, Arrival: now.UnixNano(), Payload: p.Payload, Marker: p.Marker, Keyframe: keyframe,
 	})
 	r.next++
 	if !ok {

@@ -43,6 +43,7 @@ func TestOtherCodecs(t *testing.T) {
 			defer track.Attach(got)()
 			require.NoError(t, decode(t, h.url+"/harbour", "tcp", 12).wait(t))
 			assert.True(t, got.seen(func(c *counter) bool { return c.largest <= media.MaxPayload && c.gaps == 0 })(), "%+v", got)
+			require.Eventually(t, func() bool { _, ok := track.Ring().Keyframe(); return ok }, patience, time.Millisecond, "viewers find where to begin")
 		})
 	}
 }
@@ -151,7 +152,7 @@ func TestPublisherComesBack(t *testing.T) {
 	require.Equal(t, base.StatusOK, w.do("PLAY", url, session, "").StatusCode)
 	come()
 	require.Never(t, func() bool { return h.log.count("rtsp player ended") > 0 }, changeTime+100*time.Millisecond, 10*time.Millisecond)
-	video.WritePacket(hub.Incoming{Seq: 1, Timestamp: 1, Marker: true, Arrival: time.Now(), Payload: []byte{0x65, 1, 2}})
+	video.WritePacket(hub.Incoming{Seq: 1, Timestamp: 1, Marker: true, Arrival: time.Now(), Payload: []byte{0x65, 0x88, 2}})
 	f := base.InterleavedFrame{Channel: 1}
 	for f.Channel != 0 { // RTCP comes too
 		require.NoError(t, f.Unmarshal(w.in))

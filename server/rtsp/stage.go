@@ -137,15 +137,18 @@ type feeder struct {
 	payloadType uint8
 	out         writer
 	sent        func(bytes int, err error) // nil for nobody
+
+	// owned by the track's writer
+	begun bool // a keyframe has come
 }
 
 var _ hub.PacketSink = (*feeder)(nil)
 
 // WritePacket sends a packet with its moment on the server's clock, of which the
 // sender reports are made that keep sound and picture in step. What is of
-// another codec than was described is left out.
+// another codec than was described is left out, and what comes before a keyframe.
 func (f *feeder) WritePacket(p *media.Packet) {
-	if f.track.Codec() != f.codec {
+	if f.track.Codec() != f.codec || !f.begins(p) {
 		return
 	}
 	at, known := f.track.TimeOf(p.Timestamp)
@@ -161,6 +164,16 @@ func (f *feeder) WritePacket(p *media.Packet) {
 	if f.sent != nil {
 		f.sent(len(p.Payload), err)
 	}
+}
+
+// begins tells whether a packet comes after the beginning of a keyframe: some
+// players never get over a first packet from the middle of one.
+func (f *feeder) begins(p *media.Packet) bool {
+	if !f.begun {
+		start, keyframe := media.Inspect(f.codec.Name, p.Payload)
+		f.begun = f.track.Kind() == media.Audio || start && keyframe
+	}
+	return f.begun
 }
 
 // Close does nothing: who subscribed is told by the subscription.
