@@ -51,6 +51,11 @@ export function mayPublish(s: SessionState | null): boolean {
   return s?.user?.role === 'publisher' || s?.user?.role === 'admin';
 }
 
+/** Whether the Sources page is for this person: all but accounts that only watch. A signed-out visitor is asked there to sign in. */
+export function seesSources(s: SessionState | null): boolean {
+  return s !== null && (s.open || !s.user || mayPublish(s));
+}
+
 async function ask(method: string, path: string, o: { body?: object; signal?: AbortSignal }): Promise<unknown> {
   try {
     return await rest(method, path, o);
