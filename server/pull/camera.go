@@ -38,6 +38,7 @@ type status struct {
 	text    string // for the owner
 	public  string // for viewers: it names no address
 	since   time.Time
+	played  time.Time     // when it was live the last time, zero for never
 	changed chan struct{} // closed with the next change of anything
 }
 
@@ -135,7 +136,7 @@ func (c *camera) change(s Source, u *url.URL) {
 	if same && c.try != nil {
 		return
 	}
-	c.fails = 0
+	c.fails, c.status.played = 0, time.Time{}
 	c.rest()
 	if c.try != nil {
 		c.try.cancel(errChanged)

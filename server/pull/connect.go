@@ -37,14 +37,17 @@ func (c *camera) connect(ctx context.Context) {
 	if t.idle != nil {
 		t.idle.Stop()
 	}
-	played := !t.live.IsZero()
+	played, cause := !t.live.IsZero(), context.Cause(ctx)
+	if played && !errors.Is(cause, errChanged) { // else it was another camera
+		c.status.played = time.Now()
+	}
 	if played && time.Since(t.live) >= steady {
 		c.fails = 0
 	}
 	if played && c.want.held > 0 { // they wait for it to come back
 		c.want.last = time.Now()
 	}
-	switch cause := context.Cause(ctx); {
+	switch {
 	case cause == nil:
 		c.failed(s, err, played)
 	case errors.Is(cause, errChanged):
@@ -104,6 +107,7 @@ func (c *camera) live(t *try) {
 func (c *camera) failed(s Source, err error, played bool) {
 	rules := redact.Camera()
 	d := diagnose(err)
+	d.played = c.status.played
 	if d.state == Unreachable && played {
 		d.reason = netguard.Broken
 	}

@@ -96,6 +96,35 @@ func TestEveryFailureHasItsStateAndSentence(t *testing.T) {
 	}
 }
 
+func TestThatPlayedUntilAMomentAgoIsExpectedBack(t *testing.T) {
+	t.Parallel()
+	for state, away := range map[State]error{
+		NoVideo:     fmt.Errorf("%w: 404", ErrNoVideo),
+		Unreachable: dialError(syscall.ECONNREFUSED),
+	} {
+		inside(t, fine, func(h *house) {
+			h.put(cam)
+			h.after(time.Minute)
+			h.cameras.answers(func(int, Request) error { return away })
+			h.cameras.broken <- eof
+			h.after(1300 * time.Millisecond)
+			i := h.is("cam", state)
+			require.Contains(t, i.Text, "It was there until a moment ago and may be starting again.")
+			require.LessOrEqual(t, time.Until(time.UnixMilli(i.RetryAt)), 2500*time.Millisecond)
+			h.after(30 * time.Minute)
+			require.Regexp(t, `until (29|30) min ago`, h.is("cam", state).Text)
+			h.after(32 * time.Minute)
+			require.NotContains(t, h.is("cam", state).Text, "ago")
+			h.cameras.answers(fine)
+			h.after(time.Minute + 20*time.Second)
+			h.is("cam", Live)
+			h.cameras.answers(func(int, Request) error { return away })
+			h.put(Source{Stream: "cam", URL: "rtsp://192.168.1.21/", Private: true})
+			require.NotContains(t, h.is("cam", state).Text, "ago", "another camera was not there")
+		})
+	}
+}
+
 // told is an error of an Opener that says it itself.
 type told string
 

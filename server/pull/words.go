@@ -42,7 +42,14 @@ func off() words {
 type diagnosis struct {
 	state  State
 	reason netguard.Reason
+	played time.Time // when the camera was live the last time, zero for never
 }
+
+// recent is for how long after it was live a camera that is away is expected
+// back at once: it may be restarting.
+const recent = time.Hour
+
+func (d diagnosis) lately() bool { return time.Since(d.played) < recent }
 
 func diagnose(err error) diagnosis {
 	switch {
@@ -64,10 +71,10 @@ func diagnose(err error) diagnosis {
 // password is tried seldom: most cameras lock the account after some tries, and
 // lock it longer when they go on.
 func (d diagnosis) delay(fails int) time.Duration {
-	switch d.state {
-	case WrongPassword:
+	switch {
+	case d.state == WrongPassword:
 		return retry.Delay(fails, 75*time.Second, 10*time.Minute) // a minute at least
-	case NoVideo, Refused, Waiting:
+	case d.state == NoVideo && !d.lately(), d.state == Refused, d.state == Waiting:
 		return retry.Delay(fails, 30*time.Second, time.Minute)
 	}
 	return retry.Delay(fails, time.Second, 30*time.Second)
@@ -85,10 +92,22 @@ func (d diagnosis) words(u *url.URL, s Source, detail string) words {
 	if ok {
 		w.owner = own
 	}
+	away := d.state == NoVideo || d.state == Unreachable && d.reason != netguard.Broken
+	if away && d.lately() {
+		w.owner += " " + returning(time.Since(d.played))
+	}
 	if d.state == WrongPassword {
 		w.owner += " The next tries are minutes apart, so that the camera does not lock the account; a change here is tried at once."
 	}
 	return w
+}
+
+// returning says that a camera that is away may come back.
+func returning(after time.Duration) string {
+	if after < 2*time.Minute {
+		return "It was there until a moment ago and may be starting again."
+	}
+	return fmt.Sprintf("It was there until %d min ago and may be starting again.", int(after.Minutes()))
 }
 
 // plain says it without the Opener's help.
