@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/auth"
@@ -148,7 +151,8 @@ func (m *Manager) List() []Info {
 // A source that failed is tried again at once. In an address that was shown
 // before, *** stands for the stored secret as long as user and host are the
 // same. It returns auth.ErrName, ErrURL, ErrMasked, ErrTransport, ErrWhen,
-// ErrAdmin, ErrFixed, ErrFull, or an error of the storage.
+// ErrAdmin, ErrFixed, ErrFull, a *StateError for an IP address that may not be
+// reached, or an error of the storage.
 func (m *Manager) Put(ctx context.Context, s Source, admin bool) (info Info, created bool, err error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
@@ -167,6 +171,9 @@ func (m *Manager) Put(ctx context.Context, s Source, admin bool) (info Info, cre
 		return Info{}, false, ErrFixed
 	case c == nil && m.count() >= maxSources:
 		return Info{}, false, ErrFull
+	}
+	if err := m.literal(s, u); err != nil {
+		return Info{}, false, err
 	}
 	if err := m.keep(ctx, s); err != nil {
 		return Info{}, false, err
@@ -241,6 +248,20 @@ func (m *Manager) guard(s Source) *netguard.Guard {
 		return m.cfg.Private
 	}
 	return m.cfg.Public
+}
+
+// literal returns why the guard refuses the IP address that stands in an address.
+// A name is checked when it is dialled, because what it stands for may change.
+func (m *Manager) literal(s Source, u *url.URL) error {
+	host := u.Hostname()
+	if strings.EqualFold(host, "localhost") {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || m.guard(s).Allow(ip) == nil {
+		return nil
+	}
+	return &StateError{State: Refused, Text: refused(u.Hostname(), s).owner}
 }
 
 // notify sets a channel of one entry.

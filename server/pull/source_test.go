@@ -100,6 +100,20 @@ func TestPutRefuses(t *testing.T) {
 		require.ErrorIs(t, err, c.want)
 		require.NotContains(t, err.Error(), "geheim")
 	}
+	for raw, private := range map[string]bool{
+		"rtsp://u:geheim@127.0.0.1:8554/": false,
+		"rtsp://u:geheim@LocalHost/":      false,
+		"rtsp://u:geheim@[::1]/":          false,
+		"rtsp://u:geheim@192.168.1.20/":   false,
+		"rtsp://u:geheim@169.254.169.254": true,
+	} {
+		_, _, err := h.Put(t.Context(), Source{Stream: "cam", URL: raw, Private: private}, true)
+		var state *StateError
+		require.ErrorAs(t, err, &state, raw)
+		require.Equal(t, Refused, state.State)
+		require.NotContains(t, err.Error(), "geheim")
+		require.Equal(t, private, strings.Contains(state.Text, "belongs to no camera"), state.Text)
+	}
 	require.ErrorIs(t, h.Delete(t.Context(), "fixed"), ErrFixed)
 	require.ErrorIs(t, h.Delete(t.Context(), "none"), ErrNotFound)
 

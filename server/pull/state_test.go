@@ -158,7 +158,7 @@ func TestBackoffGrowsToHalfAMinuteAndKeepsSince(t *testing.T) {
 func TestWrongPasswordDoesNotLockTheAccount(t *testing.T) {
 	t.Parallel()
 	inside(t, func(int, Request) error { return ErrPassword }, func(h *house) {
-		h.put(Source{Stream: "cam", URL: cam.URL, When: "watched"})
+		h.put(onDemand)
 		for range 100 { // impatient viewers
 			_, err := h.watch("cam")
 			var why *hub.UnavailableError
