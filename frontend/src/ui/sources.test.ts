@@ -6,7 +6,7 @@ import { Doors, keyPlaceholder, maskedKey } from './addresses';
 import { bytes } from './format';
 import { ffmpegRecipes, gstreamerRecipes, larixLink } from './recipes';
 import { arrivalFacts, arrivalStatus, diagnosisTitle, sourceGoing } from './sourcewords';
-import { targetOf } from './targets';
+import { targetName, targetOf } from './targets';
 
 const encoders: Encoders = {
   host: 'h', whip: 'https://h/whip', rtsp: 'rtsp://h:8554', srt: 'srt://h:8890', rtmp: 'rtmp://h:1935/live', rtmps: 'rtmps://h:1936/live',
@@ -82,6 +82,15 @@ describe('targetOf', () => {
     expect(targetOf(kind, fields)).toMatchObject({ url: '', field, why: expect.stringMatching(/\.$/) });
   });
 });
+
+it.each([
+  ['rtmps://live.twitch.tv:443/app/•••', 'live.twitch.tv:443/app'],
+  ['rtmp://u:•••@h:1935/live/copy?key=•••', 'h:1935/live/copy'],
+  ['rtmp://h/•••/', 'h'],
+  ['srt://h:8890?streamid=•••&passphrase=•••', 'h:8890'],
+  ['https://c.example/•••/webRTC/•••', 'c.example/•••/webRTC'],
+  ['?', '?'],
+])('a push to %s is called %s', (url, name) => expect(targetName(url)).toBe(name));
 
 describe('words', () => {
   const source: Source = { stream: 'a', url: '', transport: 'auto', when: 'always', private: false, fixed: false, state: 'unreachable', text: '', since: 1000, retryAt: 190_000 };

@@ -14,6 +14,12 @@ export const targets: Record<Target, { server: string; hint: string }> = {
   other: { server: '', hint: 'rtmp://, rtmps://, rtsp://, srt:// or, for WHIP, https:// with ?token= in it.' },
 };
 
+/** What a masked address is called: host, port and path, without what the mask stands for at its end. */
+export function targetName(url: string): string {
+  const name = /^[a-z]+:\/\/(?:[^@/?]*@)?([^?]+)/i.exec(url)?.[1] ?? url;
+  return name.replace(/(?:\/•*)+$/, '');
+}
+
 export interface Checked {
   /** The whole address; '' while something is wrong. */
   url: string;
