@@ -16,16 +16,16 @@ import (
 
 // senders are the ways out, by the scheme of the address, for what a guard lets
 // through.
-func (a *App) senders(g *netguard.Guard) map[string]push.Sender {
+func (a *App) senders(g *netguard.Guard) push.Exit {
 	overRTMP := &rtmp.Sender{Dial: g.Dial, Log: a.cfg.Log}
 	overRTSP := &rtsp.Sender{Log: a.cfg.Log, Dial: g.Dial}
 	overWHIP := whipclient.Client{Dial: g.Dial, Allow: g.Allow}
-	return map[string]push.Sender{
+	return push.Exit{Allow: g.Allow, Senders: map[string]push.Sender{
 		"rtmp": overRTMP, "rtmps": overRTMP,
 		"rtsp": overRTSP, "rtsps": overRTSP,
 		"srt":  srt.Sender{Dial: g.Dial, Log: a.cfg.Log},
 		"whip": overWHIP, "whips": overWHIP, "http": overWHIP, "https": overWHIP,
-	}
+	}}
 }
 
 // pushes shows where streams are sent on to the web door.

@@ -97,13 +97,9 @@ func (p *push) send(ctx context.Context, t *try) (err error) {
 			err = errors.New("what it answered is beyond us, see the server's log")
 		}
 	}()
-	senders := p.m.cfg.Guarded
-	if p.given.Private {
-		senders = p.m.cfg.Free
-	}
 	target := *p.url
 	open := func() (*hub.Subscription, error) { return p.m.cfg.Hub.Watch(ctx, p.m.cfg.Grant(p.given.Stream)) }
-	return senders[p.url.Scheme].Send(ctx, &target, open, func(bytes int) { p.sent(t, bytes) })
+	return p.m.exit(p.given).Senders[p.url.Scheme].Send(ctx, &target, open, func(bytes int) { p.sent(t, bytes) })
 }
 
 // sent counts bytes that left.
@@ -131,11 +127,11 @@ func (p *push) failed(err error, played bool) {
 	detail := rules.Text(err.Error(), rules.Secrets(p.url))
 	why := netguard.Why(err)
 	p.air.fails++
-	least := time.Second
+	least, most := time.Second, 30*time.Second
 	if why == netguard.Refusal { // time will hardly help
-		least = 30 * time.Second
+		least, most = 10*time.Minute, 10*time.Minute
 	}
-	p.air.next = time.Now().Add(retry.Delay(p.air.fails, least, 30*time.Second))
+	p.air.next = time.Now().Add(retry.Delay(p.air.fails, least, most))
 	if p.status.state != Retrying {
 		p.m.cfg.Log.Warn("push not live", "push", p.id, "stream", p.given.Stream, "host", p.url.Host, "reason", detail)
 	}

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"net/url"
 
 	"github.com/heliograph/heliograph/server/hub"
@@ -17,6 +18,12 @@ type Sender interface {
 	// could not be sent to, with network errors wrapped. Where the error's text
 	// is a sentence it is shown to a person as it is.
 	Send(ctx context.Context, target *url.URL, open func() (*hub.Subscription, error), sent func(bytes int)) error
+}
+
+// Exit is a set of Senders that reach the same addresses.
+type Exit struct {
+	Senders map[string]Sender           // by scheme
+	Allow   func(addr netip.Addr) error // nil for an address that they reach, else a netguard.ErrRefused
 }
 
 // Storage keeps the pushes by their id. What it keeps holds stream keys.

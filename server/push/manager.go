@@ -26,8 +26,8 @@ const (
 type Config struct {
 	Hub     *hub.Hub
 	Grant   func(stream string) auth.Grant // to watch
-	Guarded map[string]Sender              // by scheme; they reach public addresses only
-	Free    map[string]Sender              // by scheme; they reach private addresses too
+	Guarded Exit                           // to public addresses only
+	Free    Exit                           // to private addresses too
 	Storage Storage                        // nil keeps nothing
 	Fixed   []Target                       // of the settings; always enabled, and let onto private networks
 	Log     *slog.Logger                   // nil discards
@@ -52,7 +52,7 @@ type Manager struct {
 // returns ErrConfig, what is wrong with a push of the settings, or why the
 // storage cannot be read. A stored push that cannot be read is left alone.
 func New(ctx context.Context, cfg Config) (*Manager, error) {
-	if cfg.Hub == nil || cfg.Grant == nil || cfg.Guarded == nil || cfg.Free == nil {
+	if cfg.Hub == nil || cfg.Grant == nil || cfg.Guarded.Allow == nil || cfg.Free.Allow == nil {
 		return nil, ErrConfig
 	}
 	if cfg.Log == nil {
@@ -150,8 +150,9 @@ func (m *Manager) List() []Info {
 
 // Add makes a push of a stream to an address, enabled. Where an admin makes it,
 // the address may be on the machine's own or a private network. It returns
-// auth.ErrName, ErrURL, ErrScheme, ErrTwice, ErrFull, ErrStreamFull, or an error
-// of the storage.
+// auth.ErrName, ErrURL, ErrScheme, ErrTwice, ErrFull, ErrStreamFull, a
+// netguard.ErrRefused for an IP address that may not be reached, or an error of
+// the storage.
 func (m *Manager) Add(ctx context.Context, stream, address string, admin bool) (Info, error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
@@ -163,6 +164,9 @@ func (m *Manager) Add(ctx context.Context, stream, address string, admin bool) (
 	if err := m.room(t); err != nil {
 		return Info{}, err
 	}
+	if err := m.literal(t, u); err != nil {
+		return Info{}, err
+	}
 	id := strings.ToLower(rand.Text()[:16])
 	if err := m.keep(ctx, id, t); err != nil {
 		return Info{}, err
@@ -170,6 +174,14 @@ func (m *Manager) Add(ctx context.Context, stream, address string, admin bool) (
 	p := newPush(m, id, t, u)
 	m.add(p)
 	return p.info(), nil
+}
+
+// exit returns the Senders for a target.
+func (m *Manager) exit(t Target) Exit {
+	if t.Private {
+		return m.cfg.Free
+	}
+	return m.cfg.Guarded
 }
 
 // room returns why there may not be one push more.

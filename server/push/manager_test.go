@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/netguard"
 	"github.com/heliograph/heliograph/server/redact"
 )
 
@@ -36,8 +37,22 @@ func TestAddRefuses(t *testing.T) {
 		require.ErrorIs(t, err, c.want, c.url)
 		require.NotContains(t, err.Error(), "geheim")
 	}
+	for raw, admin := range map[string]bool{
+		"rtmp://127.0.0.1/app/geheim":      false,
+		"srt://LOCALHOST:8890?pass=geheim": false,
+		"whip://u:geheim@[::1]/cam":        false,
+		"rtsp://u:geheim@10.0.0.1/cam":     false,
+		"http://169.254.169.254/geheim":    true,
+	} {
+		_, err := h.Add(t.Context(), "cam", raw, admin)
+		require.ErrorIs(t, err, netguard.ErrRefused, raw)
+		require.NotContains(t, err.Error(), "geheim")
+		require.Equal(t, admin, strings.Contains(err.Error(), "belongs to no server"), err)
+	}
+	_, err := h.Add(t.Context(), "cam", "ftp://h", true)
+	require.ErrorContains(t, err, "one of rtmp, rtmps, rtsp, rtsps, srt, whip, whips, http, https")
 	require.Empty(t, h.List())
-	_, err := h.SetEnabled(t.Context(), "none", true)
+	_, err = h.SetEnabled(t.Context(), "none", true)
 	require.ErrorIs(t, err, ErrNotFound)
 	require.ErrorIs(t, h.Delete(t.Context(), "none"), ErrNotFound)
 

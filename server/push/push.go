@@ -56,7 +56,7 @@ func newPush(m *Manager, id string, t Target, u *url.URL) *push {
 	p := &push{
 		m: m, id: id, given: t, url: u, wake: make(chan struct{}, 1), enabled: t.Enabled,
 	}
-	p.rest()
+	p.rest(m.cfg.Hub.Info(t.Stream).State)
 	return p
 }
 
@@ -71,13 +71,16 @@ func (p *push) set(s State, text string) {
 	p.status.state, p.status.text = s, text
 }
 
-// rest sets the state between two times on air; mu is held.
-func (p *push) rest() {
-	if !p.enabled {
+// rest sets the state while nothing is sent, by that of the stream; mu is held.
+func (p *push) rest(stream hub.State) {
+	switch {
+	case !p.enabled:
 		p.set(Off, "Turned off.")
-		return
+	case stream == hub.Live:
+		p.set(Connecting, "Connecting.")
+	default:
+		p.set(Waiting, fmt.Sprintf("Starts when %s goes on air.", p.given.Stream))
 	}
-	p.set(Waiting, fmt.Sprintf("Starts when %s goes on air.", p.given.Stream))
 }
 
 // run sends the stream whenever it is on air, until ctx ends or the push is
@@ -127,13 +130,14 @@ func (p *push) due() (wait time.Duration, wanted, over bool) {
 	}
 	if !p.enabled || info.State == hub.Offline || info.State == hub.Ended {
 		p.air.next = time.Time{}
-		p.rest()
+		p.rest(info.State)
 	}
 	return time.Until(p.air.next), p.enabled && info.State == hub.Live, p.removed
 }
 
 // enable turns the push on or off.
 func (p *push) enable(enabled bool) {
+	stream := p.m.cfg.Hub.Info(p.given.Stream).State
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.air.next = time.Time{} // turned on again, it is tried at once
@@ -142,7 +146,7 @@ func (p *push) enable(enabled bool) {
 		return
 	}
 	p.enabled, p.air.fails = enabled, 0
-	p.rest()
+	p.rest(stream)
 	if p.try != nil {
 		p.try.cancel(errOff)
 	}

@@ -137,9 +137,18 @@ func (h *house) manager(fixed ...Target) (*Manager, error) {
 	return New(h.Context(), Config{
 		Hub: h.hub, Storage: h.memory, Fixed: fixed,
 		Grant:   func(stream string) auth.Grant { return auth.System(auth.Watch, stream) },
-		Guarded: map[string]Sender{"rtmp": h.guarded, "rtmps": h.guarded},
-		Free:    map[string]Sender{"rtmp": h.free, "rtmps": h.free},
+		Guarded: Exit{all(h.guarded), netguard.New(false).Allow},
+		Free:    Exit{all(h.free), netguard.New(true).Allow},
 	})
+}
+
+// all has a service for all schemes.
+func all(s *service) map[string]Sender {
+	m := map[string]Sender{}
+	for _, scheme := range []string{"http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "whip", "whips"} {
+		m[scheme] = s
+	}
+	return m
 }
 
 // inside runs a test in a bubble of its own time, with the Manager running.
@@ -227,8 +236,16 @@ func TestStartsWithAStreamThatIsOnAirAlready(t *testing.T) {
 	t.Parallel()
 	inside(t, func(h *house) {
 		h.publish()
-		h.push()
+		made := h.push()
+		require.Equal(t, "Connecting.", made.Text)
+		require.Equal(t, Connecting, made.State)
 		h.is(Live)
+		_, err := h.SetEnabled(h.Context(), made.ID, false)
+		require.NoError(t, err)
+		h.is(Off)
+		made, err = h.SetEnabled(h.Context(), made.ID, true)
+		require.NoError(t, err)
+		require.Equal(t, "Connecting.", made.Text)
 	})
 }
 
@@ -325,7 +342,10 @@ func TestOnlyAdminsReachPrivateAddresses(t *testing.T) {
 		id := h.push().ID
 		i := h.is(Retrying)
 		require.Contains(t, i.Text, "admin")
-		require.GreaterOrEqual(t, time.Until(time.UnixMilli(i.RetryAt)), 20*time.Second)
+		require.GreaterOrEqual(t, time.Until(time.UnixMilli(i.RetryAt)), 8*time.Minute)
+		require.NotContains(t, i.Text, "tried again")
+		h.after(time.Hour)
+		require.InDelta(t, 7, h.guarded.count(), 2)
 		require.NoError(t, h.Delete(h.Context(), id))
 		_, err := h.Add(h.Context(), "cam", ingest, true)
 		require.NoError(t, err)

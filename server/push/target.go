@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/netguard"
 )
 
 // maxURL bounds an address, in bytes: some services' keys are long tokens.
@@ -27,11 +29,32 @@ func (m *Manager) checked(t Target) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.cfg.Guarded[u.Scheme] == nil || m.cfg.Free[u.Scheme] == nil {
-		known := slices.Sorted(maps.Keys(m.cfg.Guarded))
+	if m.cfg.Guarded.Senders[u.Scheme] == nil || m.cfg.Free.Senders[u.Scheme] == nil {
+		known := slices.SortedFunc(maps.Keys(m.cfg.Guarded.Senders), byName)
 		return nil, fmt.Errorf("%w: an address begins with one of %s", ErrScheme, strings.Join(known, ", "))
 	}
 	return u, nil
+}
+
+// byName sorts schemes, those last that say little about what is spoken.
+func byName(a, b string) int {
+	last := func(s string) string { return strings.Replace(s, "http", "~http", 1) }
+	return strings.Compare(last(a), last(b))
+}
+
+// literal returns why the guard refuses the IP address that stands in a target's
+// address. A name is checked when it is dialled, because what it stands for may
+// change.
+func (m *Manager) literal(t Target, u *url.URL) error {
+	host := u.Hostname()
+	if strings.EqualFold(host, "localhost") {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || m.exit(t).Allow(ip) == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", netguard.ErrRefused, strings.TrimSuffix(refused(u.Hostname(), t.Private), "."))
 }
 
 // parse reads the address of a target. A special character that was not escaped

@@ -15,10 +15,8 @@ func sentence(why netguard.Reason, u *url.URL, private, played bool, detail stri
 	host := u.Hostname()
 	told, ok := redact.Sentence(detail)
 	switch {
-	case why == netguard.Refusal && private:
-		return fmt.Sprintf("%s is an address that belongs to no server. Check the address.", host)
 	case why == netguard.Refusal:
-		return fmt.Sprintf("%s is on this server's own or a private network. Only a push that an admin adds may go there.", host)
+		return refused(host, private)
 	case ok:
 		return told + " It is tried again."
 	case why == netguard.Unknown:
@@ -37,4 +35,13 @@ func sentence(why netguard.Reason, u *url.URL, private, played bool, detail stri
 		return fmt.Sprintf("%s closed the connection. Check the stream key, it is often the reason; it is tried again.", host)
 	}
 	return fmt.Sprintf("%s does not take the stream: %s. It is tried again.", host, strings.TrimRight(detail, "."))
+}
+
+// refused says why the guard lets nothing through to a host. It promises no next
+// try, which will hardly help.
+func refused(host string, private bool) string {
+	if private {
+		return fmt.Sprintf("%s is an address that belongs to no server. Check the address.", host)
+	}
+	return fmt.Sprintf("%s is on this server's own or a private network. Only a push that an admin adds may go there.", host)
 }
