@@ -205,7 +205,7 @@ func Sentence(text string) (string, bool) {
 	if !sentence.MatchString(text) {
 		return text, false
 	}
-	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "…") {
+	if !strings.HasSuffix(strings.TrimSuffix(text, `"`), ".") && !strings.HasSuffix(text, "…") {
 		text += "."
 	}
 	return text, true

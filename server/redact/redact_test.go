@@ -76,6 +76,8 @@ func TestSentence(t *testing.T) {
 	for text, want := range map[string]string{
 		"The camera refuses the password. Check it.": "The camera refuses the password. Check it.",
 		"A camera is busy":                           "A camera is busy.",
+		`The server says: "Go away."`:                `The server says: "Go away."`,
+		`The server says: "Go"`:                      `The server says: "Go".`,
 		"EOF":                                        "",
 		"":                                           "",
 		`Post "https://x/": timeout`:                 "",

@@ -130,5 +130,9 @@ func (c *camera) explainSending(err error) error {
 	if status.Code == base.StatusUnauthorized {
 		return &cameraError{ErrPassword, fmt.Sprintf("The server at %s refuses the user, the password or the key. Check them.", c.address()), status}
 	}
-	return &cameraError{ErrRefused, fmt.Sprintf("The server at %s refuses the stream: %d %s.", c.address(), status.Code, plain(status.Message)), status}
+	text := fmt.Sprintf("The server at %s refuses the stream (%d).", c.address(), status.Code)
+	if status.Message != "" {
+		text += fmt.Sprintf(` It says: "%s"`, plain(status.Message))
+	}
+	return &cameraError{ErrRefused, text, status}
 }

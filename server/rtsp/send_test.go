@@ -86,7 +86,7 @@ func TestSendFails(t *testing.T) {
 	}{
 		"wrong key":     {"rtsp://any:hk_wrong@" + there.srv.Addr().String() + "/copy", ErrPassword, "refuses the user, the password or the key"},
 		"no key":        {"rtsp://" + there.srv.Addr().String() + "/copy", ErrPassword, "The server at 127.0.0.1"},
-		"bad name":      {"rtsp://" + there.srv.Addr().String() + "/-", ErrRefused, "404"},
+		"bad name":      {"rtsp://" + there.srv.Addr().String() + "/-", ErrRefused, `refuses the stream (404). It says: "A stream's name`},
 		"nothing there": {"rtsp://" + freePort(t) + "/copy", ErrUnreachable, "Nothing answers"},
 	} {
 		t.Run(name, func(t *testing.T) {
