@@ -7,6 +7,8 @@ export type Protocol = 'whip' | 'rtsp' | 'rtsps' | 'srt' | 'rtmp' | 'rtmps';
 export interface Paste {
   value: string;
   shown: string;
+  /** A key belongs in it, and there is none yet: it is of no use elsewhere. */
+  lacksKey?: boolean;
 }
 
 export interface Address extends Paste {
@@ -47,6 +49,11 @@ export class Doors {
     this.key = key;
   }
 
+  /** A key is needed, and not there. */
+  get lacksKey(): boolean {
+    return this.key === keyPlaceholder;
+  }
+
   has(protocol: Protocol): boolean {
     return this.#encoders[protocol] !== undefined;
   }
@@ -81,7 +88,9 @@ export class Doors {
 
   /** A text with the key in it, whole and as it may be shown. */
   masked(text: (key: string) => string): Paste {
-    return { value: text(this.key), shown: text(this.key && this.key !== keyPlaceholder ? hidden : this.key) };
+    const value = text(this.key);
+    if (!this.key) return { value, shown: value };
+    return this.lacksKey ? { value, shown: value, lacksKey: value !== text('') } : { value, shown: text(hidden) };
   }
 
   /** The address with this key in it. */

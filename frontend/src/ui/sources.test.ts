@@ -36,7 +36,10 @@ describe('Doors', () => {
       'https://h/whip/ridge', 'rtsp://h:8554/ridge', 'srt://h:8890?streamid=publish:ridge', 'rtmp://h:1935/live/ridge', 'rtmps://h:1936/live/ridge',
     ]);
     expect(new Doors(encoders, 'ridge', '').streamKey()).toEqual({ value: 'ridge', shown: 'ridge' });
-    expect(new Doors(encoders, 'ridge', keyPlaceholder).streamKey().shown).toBe('ridge?key=STREAM_KEY');
+    const lacking = new Doors(encoders, 'ridge', keyPlaceholder);
+    expect(lacking.streamKey()).toMatchObject({ shown: 'ridge?key=STREAM_KEY', lacksKey: true });
+    expect(lacking.all().filter((a) => !a.lacksKey).map((a) => a.protocol), 'whip has it apart').toEqual(['whip']);
+    expect(ffmpegRecipes(lacking).every((r) => r.command.lacksKey)).toBe(true);
   });
 
   it('asks for the passphrase of SRT', () => {
