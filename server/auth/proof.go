@@ -10,7 +10,8 @@ import (
 // they know it, by challenge and response or as the key of a cipher. The
 // secret is the stream's key; proves is called exactly once for a request
 // whose name and action are right, also when the stream has no key, with a
-// secret that nobody knows. So a stranger cannot learn which streams have one.
+// secret that nobody knows. So the answer does not tell which streams have one;
+// RTSP does, because it offers Digest only where a key could be proven.
 //
 // It returns what Check returns. A key that was made before keys could be read
 // again proves nothing: that is logged with the way out.
