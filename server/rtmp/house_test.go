@@ -312,11 +312,12 @@ func publish(t *testing.T, url string, args ...[]string) *tool {
 	return program(t, "ffmpeg", append(line, "-f", "flv", url)...)
 }
 
-// decode plays some frames by ffmpeg and decodes them.
+// decode plays some frames by ffmpeg and decodes them, with the times that were
+// sent: those of what came before the player are 2 ms apart.
 func decode(t *testing.T, url string, frames int, args ...string) *tool {
 	t.Helper()
 	line := []string{"-hide_banner", "-loglevel", "info", "-nostdin", "-analyzeduration", "500000", "-i", url}
-	return program(t, "ffmpeg", append(append(line, args...), "-frames:v", fmt.Sprint(frames), "-f", "null", "-")...)
+	return program(t, "ffmpeg", append(append(line, args...), "-frames:v", fmt.Sprint(frames), "-enc_time_base", "-1", "-f", "null", "-")...)
 }
 
 // interrupt has ffmpeg end its stream as it should.
