@@ -61,7 +61,8 @@ func TestWrongUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"dance"},
 		{"serve", "now"},
-		{"--rtmp", ":1935"},
+		{"--hls", ":1936"},
+		{"--rtmp", "1935"},
 		{"--listen", "80"},
 		{"--listen", "127.0.0.1:0", "--public-host", "nosuch.invalid", "--data", dir},
 		{"--log", "xml"},
