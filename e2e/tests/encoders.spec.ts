@@ -114,9 +114,11 @@ test('an encoder that loses its connection and comes back', async ({ person, enc
   const viewer = await person();
   await viewer.goto('/watch/harbour');
   await plays(viewer);
+  const connections = () => viewer.evaluate(() => (window as unknown as { peers: unknown[] }).peers.length);
+  const before = await connections(); // more than one if the viewer was there before the encoder
   await lost.stop('SIGKILL');
   await expect(said(viewer, 'Back in a moment')).toBeVisible();
   encoder(obs, 'rtmp');
   await plays(viewer);
-  expect(await viewer.evaluate(() => (window as unknown as { peers: unknown[] }).peers.length), 'the viewer never connected again').toBe(1);
+  expect(await connections(), 'the viewer never connected again').toBe(before);
 });
