@@ -167,6 +167,33 @@ func TestSoundThatNoBrowserHears(t *testing.T) {
 	}
 }
 
+// locker takes the stream's lock when it is asked.
+type locker struct {
+	converter
+	stream *Stream
+}
+
+func (a *locker) Targets(c media.Codec, t media.Traits) []media.Codec {
+	if a.stream != nil {
+		a.stream.mu.Lock() // hangs if the hub holds it
+		defer a.stream.mu.Unlock()
+	}
+	return a.converter.Targets(c, t)
+}
+
+func TestConverterIsAskedWithNoLockHeld(t *testing.T) {
+	t.Parallel()
+	a := &locker{}
+	h := New(Config{Converter: a})
+	p := publish(t, h, &fakeSource{}, Options{})
+	a.stream = p.Stream()
+	_, err := p.AddTrack(media.Audio, aac)
+	require.NoError(t, err)
+	require.Len(t, p.Stream().Info().Tracks, 1)
+	require.NotNil(t, p.Stream().Choose(media.Audio, onlyOpus))
+	p.Close(ErrEnded)
+}
+
 // finder publishes what it is asked for, or says why not.
 type finder struct {
 	h   *Hub

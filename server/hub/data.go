@@ -60,7 +60,7 @@ func (p *Publication) WriteData(d Data) error {
 		s.metadata = &d
 	}
 	s.mu.Unlock()
-	s.hub.announceEvent(Event{Kind: StreamData, Info: Info{Name: s.name}, Data: &d})
+	s.hub.announce(Event{Kind: StreamData, Info: Info{Name: s.name}, Data: &d})
 	return nil
 }
 

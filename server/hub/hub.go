@@ -219,9 +219,7 @@ func (h *Hub) changeObservers(change func([]*observer) []*observer) {
 	}
 }
 
-func (h *Hub) announce(kind EventKind, info Info) { h.announceEvent(Event{Kind: kind, Info: info}) }
-
-func (h *Hub) announceEvent(e Event) {
+func (h *Hub) announce(e Event) {
 	for _, o := range *h.observers.Load() {
 		o.StreamEvent(e)
 	}

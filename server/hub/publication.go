@@ -158,7 +158,7 @@ func (p *Publication) SetTitle(title string) error {
 	s.info.Title = title
 	info := s.infoLocked()
 	s.mu.Unlock()
-	s.hub.announce(StreamTracks, info)
+	s.announce(StreamTracks, info)
 	return nil
 }
 

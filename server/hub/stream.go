@@ -68,10 +68,25 @@ func (s *Stream) Track(k media.Kind) *Track {
 // Info returns the stream's state.
 func (s *Stream) Info() Info {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.infoLocked()
+	info := s.infoLocked()
+	s.mu.Unlock()
+	return s.diagnosed(info)
 }
 
+// diagnosed adds the diagnoses. They ask the converter, so no lock is held.
+func (s *Stream) diagnosed(i Info) Info {
+	for _, t := range s.Tracks() {
+		i.Diagnoses = append(i.Diagnoses, s.hub.diagnoses(t)...)
+	}
+	return i
+}
+
+// announce tells the observers what happened; info is that of infoLocked.
+func (s *Stream) announce(kind EventKind, info Info) {
+	s.hub.announce(Event{Kind: kind, Info: s.diagnosed(info)})
+}
+
+// infoLocked returns the stream's state without the diagnoses; mu is held.
 func (s *Stream) infoLocked() Info {
 	i := s.info
 	i.Viewers, i.Held = s.viewers, len(s.subscriptions)
@@ -81,7 +96,6 @@ func (s *Stream) infoLocked() Info {
 	i.Tracks = []TrackInfo{}
 	for _, t := range s.Tracks() {
 		i.Tracks = append(i.Tracks, trackInfo(t))
-		i.Diagnoses = append(i.Diagnoses, s.hub.diagnoses(t)...)
 	}
 	return i
 }
@@ -129,7 +143,7 @@ func (s *Stream) publish(g auth.Grant, src Source, o Options) (p *Publication, g
 		older.finish(ErrReplaced)
 	}
 	s.hub.cfg.Log.Info("stream live", "stream", s.name, "proto", o.Proto, "peer", o.Peer)
-	s.hub.announce(StreamLive, info)
+	s.announce(StreamLive, info)
 	return p, false, nil
 }
 
@@ -156,7 +170,7 @@ func (s *Stream) unpublish(p *Publication, reason error) {
 	info := s.infoLocked()
 	s.mu.Unlock()
 	s.hub.cfg.Log.Info("stream away", "stream", s.name, "reason", reason)
-	s.hub.announce(StreamAway, info)
+	s.announce(StreamAway, info)
 }
 
 // giveUp ends the stream when the grace time is over.
@@ -200,7 +214,7 @@ func (s *Stream) end(reason error) {
 		t.conversion.end()
 	}
 	s.hub.cfg.Log.Info("stream ended", "stream", s.name, "reason", reason)
-	s.hub.announce(StreamEnded, info)
+	s.announce(StreamEnded, info)
 }
 
 // feed makes p the one that writes the track of a kind, which is made when it
@@ -251,7 +265,7 @@ func (s *Stream) tracksChanged() {
 	for _, sub := range subscriptions {
 		sub.tracksChanged()
 	}
-	s.hub.announce(StreamTracks, info)
+	s.announce(StreamTracks, info)
 }
 
 // count notes that a subscription began or ended; mu is held.
@@ -275,7 +289,7 @@ func (s *Stream) countChanged() {
 		info := s.infoLocked()
 		s.mu.Unlock()
 		if info.State != Ended {
-			s.hub.announce(StreamCount, info)
+			s.announce(StreamCount, info)
 		}
 	})
 }
