@@ -24,6 +24,7 @@ type group struct {
 	// owned by the shard
 	viewers []*Viewer
 	sinks   map[*hub.Track]func() // detach
+	stale   bool                  // a viewer has left a track: some sinks may be nobody's
 
 	// atomic
 	ready atomic.Bool
@@ -89,6 +90,7 @@ func (g *group) attach(t *hub.Track) {
 // release takes the sinks off tracks that no viewer is sent any more: a track
 // that the server makes goes on being made only while somebody takes it.
 func (g *group) release() {
+	g.stale = false
 	used := map[*hub.Track]bool{}
 	for _, v := range g.viewers {
 		for _, l := range v.lanes {

@@ -155,7 +155,7 @@ func (s *shard) remove(v *Viewer) {
 		delete(s.groups, stream)
 		return
 	}
-	g.release()
+	g.stale = true
 }
 
 // retrack looks for tracks that are new or have changed their codec.
@@ -164,18 +164,22 @@ func (s *shard) retrack(v *Viewer) {
 	if g == nil || v.out == nil {
 		return
 	}
+	lacks := false
 	for _, l := range v.lanes {
 		if t := choose(g.stream, l.kind, l.payloads); t != nil {
 			g.attach(t)
 			l.use(t)
 		} else if t := g.stream.Track(l.kind); t != nil {
 			l.drop()
+			lacks = true
 		}
 	}
-	g.release()
-	if err := v.unplayable(g.stream); err != nil {
-		go v.Close(err)
-		return
+	g.stale = true
+	if lacks {
+		if err := v.unplayable(g.stream); err != nil {
+			go v.Close(err)
+			return
+		}
 	}
 	g.ready.Store(true)
 }
@@ -183,6 +187,9 @@ func (s *shard) retrack(v *Viewer) {
 // serve sends what a stream's viewers have not got yet.
 func (s *shard) serve(g *group) {
 	now := time.Now()
+	if g.stale {
+		g.release()
+	}
 	if !g.ready.Swap(false) {
 		return
 	}
