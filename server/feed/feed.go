@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,9 +23,6 @@ import (
 const (
 	defaultFrames = 1536                   // more than a track holds since its keyframe, which all come at once
 	maxBytes      = 32 << 20               // of frames that wait
-	tracksWait    = 700 * time.Millisecond // for the second kind of a stream that has just begun
-	tracksPoll    = 20 * time.Millisecond
-	firstTrack    = 5 * time.Second
 	settle        = 400 * time.Millisecond // a publisher that comes back names its tracks one by one
 )
 
@@ -77,13 +73,12 @@ type Item struct {
 // Feed is one reader's hold on a stream.
 type Feed struct {
 	// set at construction
-	sub     *hub.Subscription
-	config  Config
-	lanes   []*lane
-	left    []media.Codec
-	picture string // codec of the one that is left out
-	queue   *queue.Queue[Item]
-	origin  origin
+	sub    *hub.Subscription
+	config Config
+	choice hub.Choice
+	lanes  []*lane // of the chosen tracks
+	queue  *queue.Queue[Item]
+	origin origin
 
 	// atomic
 	dropped atomic.Uint64
@@ -122,17 +117,19 @@ func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
 		c.Accept = func(media.Codec, media.Traits) bool { return true }
 	}
 	f := &Feed{sub: sub, config: c, queue: queue.New[Item](c.Frames)}
-	if err := f.awaitTracks(ctx); err != nil {
+	if err := sub.AwaitTracks(ctx); err != nil {
 		sub.Close(err)
 		return nil, err
 	}
-	f.choose()
+	f.choice = sub.Stream().ChooseAll(c.Accept)
 	if err := f.unsupported(); err != nil {
 		sub.Close(err)
 		return nil, err
 	}
 	sub.Bind(f.check, func(error) { f.queue.Close() })
-	for _, l := range f.lanes {
+	for i, t := range f.choice.Tracks {
+		l := &lane{feed: f, track: t, codec: f.choice.Codecs[i]}
+		f.lanes = append(f.lanes, l)
 		if err := l.attach(); err != nil {
 			f.Close(err)
 			return nil, err
@@ -142,75 +139,42 @@ func Open(ctx context.Context, sub *hub.Subscription, c Config) (*Feed, error) {
 	return f, nil
 }
 
-// awaitTracks waits until the stream has its tracks. One that has just begun
-// may name them one after the other.
-func (f *Feed) awaitTracks(ctx context.Context) error {
-	begin := time.Now()
-	tick := time.NewTicker(tracksPoll)
-	defer tick.Stop()
-	for {
-		n, waited := len(f.sub.Stream().Tracks()), time.Since(begin)
-		since := time.UnixMilli(f.sub.Stream().Info().Since)
-		if n > 1 || n == 1 && time.Since(since) > tracksWait || waited > firstTrack {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-f.sub.Done():
-			return f.sub.Reason()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// choose makes a lane for each track that can be carried, video first.
-func (f *Feed) choose() {
-	for _, kind := range []media.Kind{media.Video, media.Audio} {
-		t := f.sub.Stream().Track(kind)
-		if t == nil {
-			continue
-		}
-		if c := f.sub.Stream().Choose(kind, f.config.Accept); c != nil {
-			f.lanes = append(f.lanes, &lane{feed: f, track: c, codec: c.Codec()})
-			continue
-		}
-		f.left = append(f.left, t.Codec())
-		if kind == media.Video {
-			f.picture = t.Codec().Name
-		}
-	}
-}
-
 // unsupported says why what can be carried is too little, nil when it is not.
 func (f *Feed) unsupported() error {
-	if f.lacks() {
-		return &PictureError{Codec: f.picture, Carrier: f.config.Whole}
+	if left := f.config.lacks(f.choice); left != nil {
+		return &PictureError{Codec: left.Codec().Name, Carrier: f.config.Whole}
 	}
-	if len(f.lanes) > 0 {
+	if len(f.choice.Tracks) > 0 {
 		return nil
 	}
 	e := &UnsupportedError{}
-	for _, c := range f.left {
+	for _, c := range f.Left() {
 		e.Codecs = append(e.Codecs, c.Name)
 	}
 	return e
 }
 
-// lacks tells whether a picture is left out that must not be.
-func (f *Feed) lacks() bool { return f.config.Whole != "" && f.picture != "" }
+// lacks returns the picture that is left out and must not be, nil for none.
+func (c Config) lacks(choice hub.Choice) *hub.Track {
+	for _, t := range choice.Left {
+		if c.Whole != "" && t.Kind() == media.Video {
+			return t
+		}
+	}
+	return nil
+}
 
 // Tracks returns what the feed gives, video first.
-func (f *Feed) Tracks() []*hub.Track {
-	list := make([]*hub.Track, len(f.lanes))
-	for i, l := range f.lanes {
-		list[i] = l.track
+func (f *Feed) Tracks() []*hub.Track { return f.choice.Tracks }
+
+// Left returns the codecs of the tracks that cannot be carried.
+func (f *Feed) Left() []media.Codec {
+	var list []media.Codec
+	for _, t := range f.choice.Left {
+		list = append(list, t.Codec())
 	}
 	return list
 }
-
-// Left returns the codecs of the tracks that cannot be carried.
-func (f *Feed) Left() []media.Codec { return f.left }
 
 // Dropped returns how many frames were lost because they were not read in time.
 func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
@@ -268,9 +232,8 @@ func (f *Feed) end() {
 }
 
 func (f *Feed) same() bool {
-	now := Feed{sub: f.sub, config: f.config}
-	now.choose()
-	return !now.lacks() && slices.EqualFunc(now.lanes, f.lanes, func(a, b *lane) bool { return a.track == b.track && a.codec == b.codec })
+	now := f.sub.Stream().ChooseAll(f.config.Accept)
+	return f.config.lacks(now) == nil && now.Same(f.choice)
 }
 
 // Close ends the feed and its subscription. It may be called twice.

@@ -88,7 +88,7 @@ func (s *Server) play(c *client, x *gortsplib.ServerHandlerOnPlayCtx) (*base.Res
 	if end := p.grant.Expires(); !end.IsZero() && p.expiry == nil {
 		p.expiry = time.AfterFunc(time.Until(end), func() { p.drop(ErrExpired) })
 	}
-	for _, t := range p.stage.tracks {
+	for _, t := range p.stage.choice.Tracks {
 		if t.Kind() == media.Video {
 			t.RequestKeyframe(0)
 		}
@@ -154,7 +154,7 @@ func awaitTracks(ctx context.Context, sub *hub.Subscription) error {
 	timeout := time.NewTimer(tracksTime)
 	defer timeout.Stop()
 	for {
-		if tracks, _ := chosen(sub.Stream()); len(tracks) > 0 {
+		if len(sub.Stream().ChooseAll(playable).Tracks) > 0 {
 			return nil
 		}
 		select {

@@ -64,10 +64,10 @@ func (w waker) Close(error) {}
 
 func newPump(out recorder, st *stage, d *description.Session, sent func(bytes int)) *pump {
 	p := &pump{out: out, stage: st, sent: sent, wake: make(chan struct{}, 1)}
-	for i, t := range st.tracks {
+	for i, t := range st.choice.Tracks {
 		track := &pumped{}
 		track.feeder = &feeder{
-			track: t, codec: st.codecs[i], media: d.Medias[i], payloadType: d.Medias[i].Formats[0].PayloadType(), out: out,
+			track: t, codec: st.choice.Codecs[i], media: d.Medias[i], payloadType: d.Medias[i].Formats[0].PayloadType(), out: out,
 			sent: func(bytes int, err error) { track.err = err },
 		}
 		p.tracks = append(p.tracks, track)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"slices"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
@@ -61,11 +60,11 @@ func (s *Sender) once(ctx context.Context, target *url.URL, sub *hub.Subscriptio
 	if err := awaitTracks(ctx, sub); err != nil {
 		return err
 	}
-	tracks, codecs := chosen(sub.Stream())
-	if err := s.complete(sub.Stream(), tracks); err != nil {
+	choice := sub.Stream().ChooseAll(playable)
+	if err := s.complete(choice); err != nil {
 		return err
 	}
-	desc, err := describeTracks(ctx, tracks, codecs)
+	desc, err := describe(ctx, choice)
 	if err != nil {
 		return &cameraError{ErrUnplayable, "The stream has neither picture nor sound that RTSP can carry.", err}
 	}
@@ -82,17 +81,16 @@ func (s *Sender) once(ctx context.Context, target *url.URL, sub *hub.Subscriptio
 	}
 	defer c.client.Close()
 	sent(0)
-	st := &stage{stream: sub.Stream(), tracks: tracks, codecs: codecs}
+	st := &stage{stream: sub.Stream(), choice: choice}
 	return newPump(c.client, st, desc, sent).run(ctx, sub, c)
 }
 
-// complete returns an error when a stream has a picture that is not among its
-// tracks, and logs when it is the sound.
-func (s *Sender) complete(stream *hub.Stream, tracks []*hub.Track) error {
-	for _, t := range stream.Tracks() {
+// complete returns an error when the picture of a stream is left out, and logs
+// when it is the sound.
+func (s *Sender) complete(choice hub.Choice) error {
+	for _, t := range choice.Left {
 		name := t.Codec().Name
 		switch {
-		case slices.ContainsFunc(tracks, func(o *hub.Track) bool { return o.Kind() == t.Kind() }):
 		case t.Kind() == media.Video:
 			return &cameraError{ErrUnplayable, fmt.Sprintf("The picture is %s, which RTSP cannot carry. Let the publisher send H264.", name), media.ErrCodec}
 		case s.Log != nil:

@@ -2,7 +2,6 @@ package rtsp
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,8 +35,7 @@ type stages struct {
 type stage struct {
 	// set at construction
 	stream *hub.Stream
-	tracks []*hub.Track
-	codecs []media.Codec
+	choice hub.Choice
 	out    *gortsplib.ServerStream
 
 	// guarded by stages.mu
@@ -45,33 +43,20 @@ type stage struct {
 	detach  []func()
 }
 
-// chosen returns the tracks of a stream that RTSP can carry.
-func chosen(stream *hub.Stream) (tracks []*hub.Track, codecs []media.Codec) {
-	for _, k := range []media.Kind{media.Video, media.Audio} {
-		if t := stream.Choose(k, playable); t != nil {
-			tracks, codecs = append(tracks, t), append(codecs, t.Codec())
-		}
-	}
-	return tracks, codecs
-}
-
 // stale tells whether the stream has other tracks or codecs now.
-func (st *stage) stale() bool {
-	tracks, codecs := chosen(st.stream)
-	return !slices.Equal(tracks, st.tracks) || !slices.Equal(codecs, st.codecs)
-}
+func (st *stage) stale() bool { return !st.stream.ChooseAll(playable).Same(st.choice) }
 
 // stage returns the stage of a stream for one more player.
 func (s *Server) stage(ctx context.Context, stream *hub.Stream) (*stage, error) {
 	if st := s.stages.take(stream); st != nil {
 		return st, nil
 	}
-	tracks, codecs := chosen(stream)
-	desc, err := describeTracks(ctx, tracks, codecs)
+	choice := stream.ChooseAll(playable)
+	desc, err := describe(ctx, choice)
 	if err != nil {
 		return nil, err
 	}
-	st := &stage{stream: stream, tracks: tracks, codecs: codecs, out: &gortsplib.ServerStream{Server: s.lib, Desc: desc}}
+	st := &stage{stream: stream, choice: choice, out: &gortsplib.ServerStream{Server: s.lib, Desc: desc}}
 	if err := st.out.Initialize(); err != nil {
 		return nil, err
 	}
@@ -100,9 +85,9 @@ func (l *stages) enter(st *stage) *stage {
 	}
 	l.list[st.stream] = st
 	st.players = 1
-	for i, t := range st.tracks {
+	for i, t := range st.choice.Tracks {
 		m := st.out.Desc.Medias[i]
-		st.detach = append(st.detach, t.Attach(&feeder{track: t, codec: st.codecs[i], media: m, payloadType: m.Formats[0].PayloadType(), out: st.out}))
+		st.detach = append(st.detach, t.Attach(&feeder{track: t, codec: st.choice.Codecs[i], media: m, payloadType: m.Formats[0].PayloadType(), out: st.out}))
 	}
 	return st
 }
@@ -179,20 +164,20 @@ func (f *feeder) begins(p *media.Packet) bool {
 // Close does nothing: who subscribed is told by the subscription.
 func (f *feeder) Close(error) {}
 
-// describeTracks returns the description of tracks, with the parameter sets
+// describe returns the description of tracks, with the parameter sets
 // where they are known or come in time. It returns a mediaError without tracks.
-func describeTracks(ctx context.Context, tracks []*hub.Track, codecs []media.Codec) (*description.Session, error) {
-	if len(tracks) == 0 {
+func describe(ctx context.Context, choice hub.Choice) (*description.Session, error) {
+	if len(choice.Tracks) == 0 {
 		return nil, &mediaError{[]string{"no audio or video"}}
 	}
 	d := &description.Session{}
-	for i, t := range tracks {
+	for i, t := range choice.Tracks {
 		m := &description.Media{Type: description.MediaTypeVideo}
 		payloadType := uint8(videoType)
 		if t.Kind() == media.Audio {
 			m.Type, payloadType = description.MediaTypeAudio, audioType
 		}
-		m.Formats = []format.Format{formatOf(codecs[i], payloadType, parameterSets(ctx, t, codecs[i]))}
+		m.Formats = []format.Format{formatOf(choice.Codecs[i], payloadType, parameterSets(ctx, t, choice.Codecs[i]))}
 		d.Medias = append(d.Medias, m)
 	}
 	return d, nil

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,11 +16,9 @@ import (
 
 // Times of a publication.
 const (
-	firstTrack  = 5 * time.Second        // until the stream has to have one
-	settle      = 700 * time.Millisecond // in which a stream that has just begun names its other track
-	pollTracks  = 20 * time.Millisecond
-	connectTime = 10 * time.Second // until the media has to be connected
-	reportEvery = time.Second      // sender reports
+	settle      = 700 * time.Millisecond // in which a source that comes back names its tracks
+	connectTime = 10 * time.Second       // until the media has to be connected
+	reportEvery = time.Second            // sender reports
 )
 
 // Why a publication failed or ended, beside the stream's own reasons.
@@ -76,13 +73,12 @@ type publication struct {
 	sent     func(bytes int)
 
 	// owned by publish
-	tracks []*hub.Track
-	codecs []media.Codec
+	choice hub.Choice
 }
 
 // publish runs a publication; cancel ends its context.
 func (c Client) publish(ctx context.Context, cancel context.CancelCauseFunc, p *publication) error {
-	if err := p.awaitTracks(ctx); err != nil {
+	if err := p.sub.AwaitTracks(ctx); err != nil {
 		return err
 	}
 	if err := p.choose(); err != nil {
@@ -90,7 +86,7 @@ func (c Client) publish(ctx context.Context, cancel context.CancelCauseFunc, p *
 	}
 	p.sub.Bind(func() { p.check(cancel) }, cancel)
 	defer p.sub.Bind(func() {}, func(error) {})
-	peer, err := c.newPeer(p.endpoint.local(), p.codecs)
+	peer, err := c.newPeer(p.endpoint.local(), p.choice.Codecs)
 	if err != nil {
 		return err
 	}
@@ -107,7 +103,7 @@ func (c Client) publish(ctx context.Context, cancel context.CancelCauseFunc, p *
 func (p *publication) send(ctx context.Context, peer *peer) (reason error) {
 	lanes, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
-	for i, t := range p.tracks {
+	for i, t := range p.choice.Tracks {
 		out := peer.outs[i]
 		if !out.bound() {
 			continue // refused
@@ -130,46 +126,15 @@ func (p *publication) send(ctx context.Context, peer *peer) (reason error) {
 	return reason
 }
 
-// awaitTracks waits until the stream has its tracks. One that has just begun
-// may name them one after the other.
-func (p *publication) awaitTracks(ctx context.Context) error {
-	begin := time.Now()
-	tick := time.NewTicker(pollTracks)
-	defer tick.Stop()
-	for {
-		s, waited := p.sub.Stream(), time.Since(begin)
-		n, age := len(s.Tracks()), time.Since(time.UnixMilli(s.Info().Since))
-		switch {
-		case n > 1, n == 1 && age > settle:
-			return nil
-		case waited > firstTrack:
-			return errNoTracks
-		}
-		select {
-		case <-tick.C:
-		case <-p.sub.Done():
-			return p.sub.Reason()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // choose takes the tracks that WebRTC can carry, made of others where need be.
 func (p *publication) choose() error {
-	s := p.sub.Stream()
-	for _, kind := range []media.Kind{media.Video, media.Audio} {
-		t := s.Choose(kind, accept(kind))
-		if t == nil {
-			if own := s.Track(kind); own != nil && (kind == media.Video || len(s.Tracks()) == 1) {
-				return unplayable(own)
-			}
-			continue
+	p.choice = p.sub.Stream().ChooseAll(accept)
+	for _, left := range p.choice.Left {
+		if left.Kind() == media.Video || len(p.choice.Tracks) == 0 {
+			return unplayable(left)
 		}
-		p.tracks = append(p.tracks, t)
-		p.codecs = append(p.codecs, t.Codec())
 	}
-	if len(p.tracks) == 0 {
+	if len(p.choice.Tracks) == 0 {
 		return errNoTracks
 	}
 	return nil
@@ -197,26 +162,17 @@ func (p *publication) check(cancel context.CancelCauseFunc) {
 	}
 }
 
-func (p *publication) outdated() bool {
-	now := publication{sub: p.sub}
-	_ = now.choose() // what cannot be sent any more is said when it is tried again
-	return !slices.Equal(now.tracks, p.tracks) || !slices.Equal(now.codecs, p.codecs)
-}
+// outdated tells whether other tracks would be chosen now. What cannot be sent
+// any more is said when it is tried again.
+func (p *publication) outdated() bool { return !p.sub.Stream().ChooseAll(accept).Same(p.choice) }
 
-// accept returns what of a kind can be published.
-func accept(k media.Kind) func(media.Codec, media.Traits) bool {
-	if k == media.Video {
-		return acceptVideo
-	}
-	return acceptAudio
-}
-
-func acceptVideo(c media.Codec, t media.Traits) bool {
+// accept tells what can be published.
+func accept(c media.Codec, t media.Traits) bool {
 	switch c.Name {
 	case media.H264, media.H265, media.VP8, media.VP9, media.AV1:
 		return t.Plays(c)
+	case media.Opus:
+		return true
 	}
 	return false
 }
-
-func acceptAudio(c media.Codec, _ media.Traits) bool { return c.Name == media.Opus }

@@ -24,6 +24,7 @@ const (
 	failedAfter       = 10 * time.Second
 	keepaliveEvery    = 2 * time.Second
 	bindTime          = time.Second // until a track that the answer took is bound
+	bindPoll          = 20 * time.Millisecond
 )
 
 // Payload types of an offer: each track's own codec, and for H264 the profile
@@ -234,7 +235,7 @@ func (p *peer) taken(ctx context.Context) error {
 		case refused == nil:
 			return nil
 		case time.Since(begin) < bindTime:
-			pause(ctx, pollTracks)
+			pause(ctx, bindPoll)
 		case refused.kind == webrtc.RTPCodecTypeAudio && len(p.outs) > 1:
 			return nil
 		default:
