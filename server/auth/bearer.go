@@ -15,7 +15,16 @@ import (
 const (
 	keyPrefix = "hk_"
 	keyLen    = 24
+
+	tokenPrefix = "eyJ" // of a JWT: {" in base64
 )
+
+// LooksLikeBearer tells whether a text is a stream key or a token by its looks:
+// doors take one where a password stands, because many programs have only a
+// field for that.
+func LooksLikeBearer(text string) bool {
+	return strings.HasPrefix(text, keyPrefix) || strings.HasPrefix(text, tokenPrefix) && strings.Count(text, ".") == 2
+}
 
 var bearerText = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 

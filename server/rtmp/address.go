@@ -3,6 +3,8 @@ package rtmp
 import (
 	"net/url"
 	"strings"
+
+	"github.com/heliograph/heliograph/server/auth"
 )
 
 // credentials are what an address carries.
@@ -33,7 +35,7 @@ func addressOf(app, name string) address {
 	if a.token == "" {
 		a.token = values["token"]
 	}
-	if a.token == "" && secret(a.pass) {
+	if a.token == "" && auth.LooksLikeBearer(a.pass) {
 		a.credentials = credentials{token: a.pass}
 	}
 	a.stream = streamOf(appPath + "/" + namePath)
@@ -45,16 +47,10 @@ func addressOf(app, name string) address {
 // to everybody as the stream's name.
 func streamOf(path string) string {
 	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	if len(parts) == 2 && (parts[0] == "live" || parts[0] == askApp) && !secret(parts[1]) {
+	if len(parts) == 2 && (parts[0] == "live" || parts[0] == askApp) && !auth.LooksLikeBearer(parts[1]) {
 		return parts[1]
 	}
 	return ""
-}
-
-// secret tells whether a password is a stream key or a token, which may stand
-// where encoders have only a field for a password.
-func secret(pass string) bool {
-	return strings.HasPrefix(pass, "hk_") || strings.HasPrefix(pass, "eyJ") && strings.Count(pass, ".") == 2
 }
 
 // queryOf reads a query. Encoders do not escape what they are given, so a plus

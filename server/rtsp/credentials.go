@@ -10,6 +10,8 @@ import (
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/headers"
+
+	"github.com/heliograph/heliograph/server/auth"
 )
 
 // realm names the server in a challenge. The response of Digest depends on it,
@@ -70,7 +72,7 @@ func headerCredentials(header string) credentials {
 // secretAnywhere finds a stream key or a token that stands where a password
 // does, since many encoders ask for a user and a password only.
 func secretAnywhere(c credentials) credentials {
-	if c.token == "" && (strings.HasPrefix(c.pass, "hk_") || strings.Count(c.pass, ".") == 2 && strings.HasPrefix(c.pass, "eyJ")) {
+	if c.token == "" && auth.LooksLikeBearer(c.pass) {
 		return credentials{token: c.pass}
 	}
 	return c

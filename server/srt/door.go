@@ -3,7 +3,6 @@ package srt
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	gosrt "github.com/datarhei/gosrt"
@@ -95,8 +94,7 @@ func (s *session) opens(secret string) bool {
 // withKey adds the key of a stream id to a request: with a user it is a
 // password, unless it looks like a key or token.
 func withKey(r auth.Request, a access) auth.Request {
-	token := a.user == "" || strings.HasPrefix(a.key, "hk_") || strings.Count(a.key, ".") == 2
-	if token {
+	if a.user == "" || auth.LooksLikeBearer(a.key) {
 		r.Token = a.key
 	} else {
 		r.User, r.Pass = a.user, a.key
