@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -141,4 +142,14 @@ func (g *Guard) Resolve(ctx context.Context, host string) (netip.Addr, error) {
 		refused = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	return netip.Addr{}, refused
+}
+
+// Literal returns the IP address that a URL's host stands for without being
+// looked up: one that is written out, or localhost. ok is false for a name.
+func Literal(host string) (a netip.Addr, ok bool) {
+	if strings.EqualFold(host, "localhost") {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+	}
+	a, err := netip.ParseAddr(host)
+	return a, err == nil
 }

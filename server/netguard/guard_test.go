@@ -136,3 +136,16 @@ func FuzzAllow(f *testing.F) {
 		}
 	})
 }
+
+func TestLiteral(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::1", "localhost": "127.0.0.1", "LOCALHOST": "127.0.0.1",
+		"": "", "example.org": "", "localhost.example": "", "192.0.2": "",
+	} {
+		a, ok := Literal(host)
+		if ok != (want != "") || ok && a.String() != want {
+			t.Errorf("Literal(%q) = %v, %v", host, a, ok)
+		}
+	}
+}

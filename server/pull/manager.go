@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/auth"
@@ -253,12 +251,8 @@ func (m *Manager) guard(s Source) *netguard.Guard {
 // literal returns why the guard refuses the IP address that stands in an address.
 // A name is checked when it is dialled, because what it stands for may change.
 func (m *Manager) literal(s Source, u *url.URL) error {
-	host := u.Hostname()
-	if strings.EqualFold(host, "localhost") {
-		host = "127.0.0.1"
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil || m.guard(s).Allow(ip) == nil {
+	ip, ok := netguard.Literal(u.Hostname())
+	if !ok || m.guard(s).Allow(ip) == nil {
 		return nil
 	}
 	return &StateError{State: Refused, Text: refused(u.Hostname(), s).owner}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -46,12 +45,8 @@ func byName(a, b string) int {
 // address. A name is checked when it is dialled, because what it stands for may
 // change.
 func (m *Manager) literal(t Target, u *url.URL) error {
-	host := u.Hostname()
-	if strings.EqualFold(host, "localhost") {
-		host = "127.0.0.1"
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil || m.exit(t).Allow(ip) == nil {
+	ip, ok := netguard.Literal(u.Hostname())
+	if !ok || m.exit(t).Allow(ip) == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", netguard.ErrRefused, strings.TrimSuffix(refused(u.Hostname(), t.Private), "."))
