@@ -111,18 +111,26 @@ func evenPort(listen string) string {
 	return net.JoinHostPort(host, strconv.Itoa(n+n%2))
 }
 
-// addresses are where the doors are, "" for one that is shut.
-func (d encoders) addresses() (rtmp, rtmps, rtsp, rtsps, srt string) {
+// addresses are where the doors are, as host:port; "" for one that is shut.
+type addresses struct {
+	RTMP  string `json:"rtmp,omitempty"`
+	RTMPS string `json:"rtmps,omitempty"`
+	RTSP  string `json:"rtsp,omitempty"`
+	RTSPS string `json:"rtsps,omitempty"`
+	SRT   string `json:"srt,omitempty"`
+}
+
+func (d encoders) addresses() (a addresses) {
 	if d.rtmp != nil {
-		rtmp, rtmps = text(d.rtmp.Addr()), text(d.rtmp.TLSAddr())
+		a.RTMP, a.RTMPS = text(d.rtmp.Addr()), text(d.rtmp.TLSAddr())
 	}
 	if d.rtsp != nil {
-		rtsp, rtsps = text(d.rtsp.Addr()), text(d.rtsp.TLSAddr())
+		a.RTSP, a.RTSPS = text(d.rtsp.Addr()), text(d.rtsp.TLSAddr())
 	}
 	if d.srt != nil {
-		srt = d.srt.Addr()
+		a.SRT = d.srt.Addr()
 	}
-	return rtmp, rtmps, rtsp, rtsps, srt
+	return a
 }
 
 func text(a net.Addr) string {
@@ -134,9 +142,9 @@ func text(a net.Addr) string {
 
 // describe tells the web app where the doors are.
 func (a *App) describe() web.Encoders {
-	rtmp, rtmps, rtsp, rtsps, srt := a.doors.addresses()
+	at := a.doors.addresses()
 	return web.Encoders{
-		RTMP: portOf(rtmp), RTMPS: portOf(rtmps), RTSP: portOf(rtsp), RTSPS: portOf(rtsps), SRT: portOf(srt),
+		RTMP: portOf(at.RTMP), RTMPS: portOf(at.RTMPS), RTSP: portOf(at.RTSP), RTSPS: portOf(at.RTSPS), SRT: portOf(at.SRT),
 		Encrypted: a.cfg.Settings.Encoders.Passphrase != "", Transcoder: a.others.transcoder.Available,
 	}
 }

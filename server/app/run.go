@@ -86,20 +86,16 @@ func (a *App) welcome(ctx context.Context) error {
 
 // announce says that all listeners are open.
 func (a *App) announce() error {
-	rtmp, rtmps, rtsp, rtsps, srt := a.doors.addresses()
-	a.cfg.Log.Info("ready", "url", a.URL(), "rtmp", rtmp, "rtsp", rtsp, "srt", srt, "version", Version)
+	at := a.doors.addresses()
+	a.cfg.Log.Info("ready", "url", a.URL(), "rtmp", at.RTMP, "rtsp", at.RTSP, "srt", at.SRT, "version", Version)
 	if !a.cfg.Settings.ReadyJSON {
 		return nil
 	}
 	line, err := json.Marshal(struct {
-		HTTP  string `json:"http"`
-		RTMP  string `json:"rtmp,omitempty"`
-		RTMPS string `json:"rtmps,omitempty"`
-		RTSP  string `json:"rtsp,omitempty"`
-		RTSPS string `json:"rtsps,omitempty"`
-		SRT   string `json:"srt,omitempty"`
-		PID   int    `json:"pid"`
-	}{a.URL(), rtmp, rtmps, rtsp, rtsps, srt, os.Getpid()})
+		HTTP string `json:"http"`
+		addresses
+		PID int `json:"pid"`
+	}{a.URL(), at, os.Getpid()})
 	if err != nil {
 		return err
 	}
