@@ -91,7 +91,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	a.web, err = web.New(web.Config{
 		Auth:     a.auth,
-		Streams:  streams{a.hub},
+		Streams:  a.hub,
 		App:      frontend.Files(),
 		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
 		WHIP:     a.rtc.WHIP(),

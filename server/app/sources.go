@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/pull"
 	"github.com/heliograph/heliograph/server/rtsp"
@@ -89,12 +90,10 @@ func (s sources) Test(ctx context.Context, c web.SourceSettings) (web.SourceTest
 	if err != nil {
 		return web.SourceTest{}, sourceRefusal(err)
 	}
-	test := web.SourceTest{Tracks: []web.TrackInfo{}, Diagnoses: []web.Diagnosis{}}
+	test := web.SourceTest{Tracks: []hub.TrackInfo{}, Diagnoses: []media.Diagnosis{}}
 	for _, t := range tracks {
-		test.Tracks = append(test.Tracks, web.TrackInfo{Kind: t.Kind, Codec: t.Codec, Width: t.Width, Height: t.Height})
-		for _, d := range media.Diagnose(kindOf(t.Kind), media.Codec{Name: t.Codec}, media.Traits{}) {
-			test.Diagnoses = append(test.Diagnoses, web.Diagnosis(d))
-		}
+		test.Tracks = append(test.Tracks, hub.TrackInfo{Kind: t.Kind, Codec: t.Codec, Width: t.Width, Height: t.Height})
+		test.Diagnoses = append(test.Diagnoses, media.Diagnose(kindOf(t.Kind), media.Codec{Name: t.Codec}, media.Traits{})...)
 	}
 	return test, nil
 }

@@ -65,7 +65,7 @@ var may = map[string][]string{
 	},
 
 	// floor 4: the doors
-	"server/web": {"server/metric", "server/auth", "server/hub"},
+	"server/web": {"server/media", "server/metric", "server/auth", "server/hub"},
 
 	// floor 5: everything comes together
 	"server/config": {"server/auth", "server/store", "server/port", "server/hub", "server/rtc", "server/web", "turn"},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
 )
 
@@ -39,49 +40,14 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Streams is what the door shows of the streams.
+// Streams is what the door shows of the streams. The hub is one.
 type Streams interface {
 	// List returns all streams that are not offline.
-	List() []StreamInfo
-	// Stream returns one of them.
-	Stream(name string) (StreamInfo, bool)
-	// Poster returns a still of the stream and a number that grows with each new one.
-	Poster(name string) (jpeg []byte, version int, ok bool)
-}
-
-// StreamInfo is the stream object of PROTOCOL.md.
-type StreamInfo struct {
-	Name      string      `json:"name"`
-	Title     string      `json:"title"`
-	State     string      `json:"state"`               // live, away, ended or offline
-	Since     int64       `json:"since,omitempty"`     // when it went live, ms since 1970
-	AwaySince int64       `json:"awaySince,omitempty"` // when the publisher was lost, ms since 1970
-	Viewers   int         `json:"viewers"`
-	Proto     string      `json:"proto,omitempty"`
-	Poster    string      `json:"poster,omitempty"` // as PosterPath
-	Tracks    []TrackInfo `json:"tracks"`
-	Diagnoses []Diagnosis `json:"diagnoses,omitempty"` // what browsers will not play, and the cure
-}
-
-// TrackInfo is one track of a StreamInfo, as far as it has been seen.
-type TrackInfo struct {
-	Kind             string  `json:"kind"`
-	Codec            string  `json:"codec"`
-	Width            int     `json:"width,omitempty"` // pixels
-	Height           int     `json:"height,omitempty"`
-	FPS              float64 `json:"fps,omitempty"`
-	KeyframeInterval float64 `json:"keyframeInterval,omitempty"` // s
-	SampleRate       int     `json:"sampleRate,omitempty"`       // Hz
-	Channels         int     `json:"channels,omitempty"`
-	Bitrate          int     `json:"bitrate,omitempty"` // bit/s
-}
-
-// Diagnosis says what is wrong with a track for those who watch in browsers.
-type Diagnosis struct {
-	Code string `json:"code"` // for programs, like "b_frames"
-	Kind string `json:"kind"` // of the track
-	Text string `json:"text"` // what happened and why
-	Fix  string `json:"fix"`  // the encoder's setting that cures it
+	List() []hub.Info
+	// Info returns the state of a stream; one that is not here is offline.
+	Info(name string) hub.Info
+	// Poster returns a still of the stream, nil for none, and a number that grows with each new one.
+	Poster(name string) (jpeg []byte, version int)
 }
 
 // PosterPath returns where the door serves a stream's poster; the version in

@@ -1,6 +1,11 @@
 package web
 
-import "context"
+import (
+	"context"
+
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
+)
 
 // Remote is what the door offers of other machines' streams, to publishers and
 // admins. What is nil answers 404.
@@ -67,8 +72,8 @@ type SourceInfo struct {
 
 // SourceTest is what came of a source that was tried out.
 type SourceTest struct {
-	Tracks    []TrackInfo `json:"tracks"`
-	Diagnoses []Diagnosis `json:"diagnoses"`
+	Tracks    []hub.TrackInfo   `json:"tracks"`
+	Diagnoses []media.Diagnosis `json:"diagnoses"`
 }
 
 // Pushes is the list of streams that this server sends on to other servers.

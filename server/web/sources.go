@@ -7,6 +7,8 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
 )
 
 const (
@@ -83,10 +85,10 @@ func (s *Server) testSource(w http.ResponseWriter, r *http.Request, by auth.Acco
 			return
 		}
 		if found.Tracks == nil {
-			found.Tracks = []TrackInfo{}
+			found.Tracks = []hub.TrackInfo{}
 		}
 		if found.Diagnoses == nil {
-			found.Diagnoses = []Diagnosis{}
+			found.Diagnoses = []media.Diagnosis{}
 		}
 		s.writeJSON(w, r, http.StatusOK, found)
 	})

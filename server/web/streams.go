@@ -7,6 +7,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
 )
 
 // listStreams lists what the asker may watch: private streams only for users.
@@ -21,7 +22,7 @@ func (s *Server) listStreams(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	streams := make([]StreamInfo, 0)
+	streams := make([]hub.Info, 0)
 	for _, info := range s.cfg.Streams.List() {
 		if a != nil || !private[info.Name] {
 			streams = append(streams, info)
@@ -35,8 +36,8 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	info, ok := s.cfg.Streams.Stream(name)
-	if !ok {
+	info := s.cfg.Streams.Info(name)
+	if info.State == hub.Offline {
 		notLive(w)
 		return
 	}
@@ -48,8 +49,8 @@ func (s *Server) poster(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	jpeg, version, ok := s.cfg.Streams.Poster(name)
-	if !ok {
+	jpeg, version := s.cfg.Streams.Poster(name)
+	if jpeg == nil {
 		notLive(w)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/store"
 )
@@ -31,25 +32,22 @@ type fixture struct {
 
 // shelf is a fixed list of streams.
 type shelf struct {
-	list    []StreamInfo
+	list    []hub.Info
 	posters map[string][]byte
 }
 
-func (s *shelf) List() []StreamInfo { return s.list }
+func (s *shelf) List() []hub.Info { return s.list }
 
-func (s *shelf) Stream(name string) (StreamInfo, bool) {
+func (s *shelf) Info(name string) hub.Info {
 	for _, i := range s.list {
 		if i.Name == name {
-			return i, true
+			return i
 		}
 	}
-	return StreamInfo{}, false
+	return hub.Info{Name: name, State: hub.Offline}
 }
 
-func (s *shelf) Poster(name string) ([]byte, int, bool) {
-	p, ok := s.posters[name]
-	return p, 3, ok
-}
+func (s *shelf) Poster(name string) ([]byte, int) { return s.posters[name], 3 }
 
 func app() fstest.MapFS {
 	return fstest.MapFS{
@@ -69,9 +67,9 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	a, err := auth.New(t.Context(), auth.Config{Storage: db})
 	require.NoError(t, err)
 	streams := &shelf{
-		list: []StreamInfo{
-			{Name: "harbour", Title: "Harbour at dawn", State: "live", Viewers: 2, Tracks: []TrackInfo{{Kind: "video", Codec: "VP8"}}},
-			{Name: "secret", State: "live", Tracks: []TrackInfo{}},
+		list: []hub.Info{
+			{Name: "harbour", Title: "Harbour at dawn", State: "live", Viewers: 2, Tracks: []hub.TrackInfo{{Kind: "video", Codec: "VP8"}}},
+			{Name: "secret", State: "live", Tracks: []hub.TrackInfo{}},
 		},
 		posters: map[string][]byte{"harbour": []byte("\xff\xd8harbour"), "secret": []byte("\xff\xd8secret")},
 	}
