@@ -286,3 +286,42 @@ func TestPlayerDoesNotStayBehind(t *testing.T) {
 	require.Greater(t, live.Time, last.Time)
 	require.Less(t, live.Time, time.Second)
 }
+
+// Pictures are decoded in another order than they are shown in: those that are
+// shown before one that came already come after the feed has begun.
+func TestPicturesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	const step = 40 * time.Millisecond
+	s.begin = time.Now().Add(-10 * step)
+	order := []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11, 15, 13, 14}
+	for _, i := range order[:11] { // picture 12, which is shown after the beginning, too
+		s.write(s.video, time.Duration(i)*step, i == 0)
+	}
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	for _, i := range order[11:] {
+		s.write(s.video, time.Duration(i)*step, false)
+	}
+	times := make([]time.Duration, len(order))
+	for _, i := range order {
+		times[i] = next(t, f).Time
+	}
+	for i := range times[1:] {
+		require.Greater(t, times[i+1], times[i], "picture %d: %v", i+1, times)
+	}
+}
+
+func TestNothingIsBeforeTheBeginning(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t)
+	f, err := s.open(feed.Config{})
+	require.NoError(t, err)
+	defer f.Close(hub.ErrEnded)
+	s.write(s.video, 2*time.Second, true)
+	s.write(s.audio, time.Second, true) // a burst that is late
+	s.write(s.audio, 2020*time.Millisecond, true)
+	require.Zero(t, next(t, f).Time)
+	require.InDelta(t, 0.02, next(t, f).Time.Seconds(), 0.005)
+}

@@ -14,9 +14,10 @@ const (
 	maxOff  = 500 * time.Millisecond
 )
 
-// squeeze is how much faster than it was the time goes of what came before the
-// feed began: a player is to see where the stream is, and not to stay behind by
-// the age of the last keyframe.
+// squeeze is how much faster than it was the time of video goes up to the feed's
+// beginning: a player is to see where the stream is, and not to stay behind by
+// the age of the last keyframe. Pictures keep their order, because the time of
+// one depends on nothing but its moment.
 const squeeze = 16
 
 // lane is one track on its way into a feed. It is called by one goroutine at
@@ -31,7 +32,6 @@ type lane struct {
 	// owned by the track's writer
 	begin   time.Time // when the lane was attached
 	begun   bool
-	past    bool // the frames so far came before that
 	waiting bool // for a keyframe
 	stamp   uint32
 	time    time.Duration
@@ -58,29 +58,20 @@ func (l *lane) WriteFrame(f *media.Frame) {
 	if !ok {
 		return
 	}
-	var at time.Duration
-	if f.Arrival < l.begin.UnixNano() {
-		at = l.history(moment)
-	} else {
-		at = l.live(f.Timestamp, moment)
+	at := l.place(f.Timestamp, moment)
+	if at < 0 {
+		return // sound from before the feed's first picture
 	}
 	l.waiting = !l.feed.push(Item{Track: l.track, Time: at, Frame: f}) && l.track.Kind() == media.Video
 }
 
-// history returns the time of a frame that came before the feed began.
-func (l *lane) history(moment time.Time) time.Duration {
-	at := l.feed.origin.since(l.begin.Add(-l.begin.Sub(moment) / squeeze))
-	l.past, l.time = true, max(l.time, at)
-	return at
-}
-
-// live returns a frame's time. Times of one track are as far apart as its
+// place returns a frame's time. Times of one track are as far apart as its
 // timestamps say, so that a player sees no jitter of our clocks.
-func (l *lane) live(stamp uint32, moment time.Time) time.Duration {
-	want := l.feed.origin.since(moment)
-	if l.past { // what was history ends here, and time does not go back
-		l.past, l.begun, want = false, false, max(want, l.time+time.Millisecond)
+func (l *lane) place(stamp uint32, moment time.Time) time.Duration {
+	if l.track.Kind() == media.Video && moment.Before(l.begin) {
+		return l.feed.origin.since(l.begin.Add(-l.begin.Sub(moment) / squeeze))
 	}
+	want := l.feed.origin.since(moment)
 	if !l.begun {
 		l.begun, l.stamp, l.time = true, stamp, want
 		return want
