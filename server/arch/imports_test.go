@@ -93,6 +93,10 @@ var may = map[string][]string{
 var testsMay = map[string][]string{
 	"server/auth":           {"server/store"},
 	"server/feed":           {"server/auth"},
+	"server/rtmp":           {"server/store"},
+	"server/rtsp":           {"server/store"},
+	"server/srt":            {"server/store"},
+	"server/rtc":            {"server/store"},
 	"server/transcode":      {"server/auth"},
 	"server/rtc/whipclient": {"server/auth", "server/port", "server/rtc", "server/rtc/egress"},
 	"server/rtc/egress":     {"server/auth"},

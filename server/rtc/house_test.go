@@ -19,54 +19,11 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/egress"
+	"github.com/heliograph/heliograph/server/store"
 )
 
 // patience bounds every wait of the tests; nothing is expected to take long.
 const patience = 10 * time.Second
-
-// memory is as much of an auth.Storage as keys and tokens need.
-type memory struct {
-	auth.Storage
-	mu      sync.Mutex
-	keys    map[string]auth.Key
-	secrets map[string][]byte
-}
-
-func (m *memory) SecretOnce(_ context.Context, name string, v []byte) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.secrets[name] == nil {
-		m.secrets[name] = v
-	}
-	return m.secrets[name], nil
-}
-
-func (m *memory) PutKey(_ context.Context, k auth.Key) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.keys[k.Stream] = k
-	return nil
-}
-
-func (m *memory) KeyOf(_ context.Context, stream string) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if k, ok := m.keys[stream]; ok {
-		return k, nil
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
-
-func (m *memory) KeyByHash(_ context.Context, hash []byte) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, k := range m.keys {
-		if string(k.Hash) == string(hash) {
-			return k, nil
-		}
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
 
 // turnStub hands out recognisable credentials and notes what was revoked.
 type turnStub struct {
@@ -100,10 +57,10 @@ func newHouse(t *testing.T, open bool) *house {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &house{t: t, hub: hub.New(hub.Config{}), turn: &turnStub{revoked: map[string]bool{}}}
-	var err error
-	h.auth, err = auth.New(ctx, auth.Config{
-		Storage: &memory{keys: map[string]auth.Key{}, secrets: map[string][]byte{}}, Open: open,
-	})
+	db, err := store.Open(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	h.auth, err = auth.New(ctx, auth.Config{Storage: db, Open: open})
 	require.NoError(t, err)
 	h.port, err = port.Listen(port.Config{Listen: "127.0.0.1:0"})
 	require.NoError(t, err)

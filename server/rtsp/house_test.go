@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -24,6 +23,7 @@ import (
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/store"
 )
 
 // patience bounds every wait of the tests; nothing is expected to take long.
@@ -34,67 +34,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// memory is as much of an auth.Storage as keys and accounts need.
-type memory struct {
-	auth.Storage
-	mu      sync.Mutex
-	keys    map[string]auth.Key
-	users   map[string]auth.User
-	secrets map[string][]byte
-}
-
-func (m *memory) SecretOnce(_ context.Context, name string, v []byte) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.secrets[name] == nil {
-		m.secrets[name] = v
-	}
-	return m.secrets[name], nil
-}
-
-func (m *memory) PutKey(_ context.Context, k auth.Key) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.keys[k.Stream] = k
-	return nil
-}
-
-func (m *memory) KeyOf(_ context.Context, stream string) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if k, ok := m.keys[stream]; ok {
-		return k, nil
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
-
-func (m *memory) KeyByHash(_ context.Context, hash []byte) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, k := range m.keys {
-		if bytes.Equal(k.Hash, hash) {
-			return k, nil
-		}
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
-
-func (m *memory) AddUser(_ context.Context, u auth.User) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.users[u.Name] = u
-	return nil
-}
-
-func (m *memory) User(_ context.Context, name string) (auth.User, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if u, ok := m.users[name]; ok {
-		return u, nil
-	}
-	return auth.User{}, auth.ErrNotFound
 }
 
 // lines is a log that can be looked at.
@@ -132,10 +71,10 @@ func newHouse(t *testing.T, open bool) *house {
 	h := &house{t: t, log: &lines{}}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.hub = hub.New(hub.Config{Grace: time.Second, Log: log})
-	var err error
-	h.auth, err = auth.New(t.Context(), auth.Config{
-		Storage: &memory{keys: map[string]auth.Key{}, users: map[string]auth.User{}, secrets: map[string][]byte{}}, Open: open,
-	})
+	db, err := store.Open(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	h.auth, err = auth.New(t.Context(), auth.Config{Storage: db, Open: open})
 	require.NoError(t, err)
 	h.srv, err = New(Config{
 		Listen: "127.0.0.1:0", TLSListen: "127.0.0.1:0", UDPListen: "127.0.0.1:0", TLS: certificate(t),

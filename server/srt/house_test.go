@@ -16,56 +16,13 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of the tests.
 const waitAtMost = 10 * time.Second
-
-// memory is as much of an auth.Storage as keys need.
-type memory struct {
-	auth.Storage
-	mu      sync.Mutex
-	keys    map[string]auth.Key
-	secrets map[string][]byte
-}
-
-func (m *memory) SecretOnce(_ context.Context, name string, v []byte) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.secrets[name] == nil {
-		m.secrets[name] = v
-	}
-	return m.secrets[name], nil
-}
-
-func (m *memory) PutKey(_ context.Context, k auth.Key) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.keys[k.Stream] = k
-	return nil
-}
-
-func (m *memory) KeyOf(_ context.Context, stream string) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if k, ok := m.keys[stream]; ok {
-		return k, nil
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
-
-func (m *memory) KeyByHash(_ context.Context, hash []byte) (auth.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, k := range m.keys {
-		if bytes.Equal(k.Hash, hash) {
-			return k, nil
-		}
-	}
-	return auth.Key{}, auth.ErrNotFound
-}
 
 // logBook keeps what is logged.
 type logBook struct {
@@ -98,10 +55,10 @@ type house struct {
 func newHouse(t *testing.T, open bool, passphrase string, change ...func(*Server)) *house {
 	t.Helper()
 	h := &house{t: t, log: &logBook{}, hub: hub.New(hub.Config{Grace: time.Second})}
-	var err error
-	h.auth, err = auth.New(t.Context(), auth.Config{
-		Storage: &memory{keys: map[string]auth.Key{}, secrets: map[string][]byte{}}, Open: open,
-	})
+	db, err := store.Open(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	h.auth, err = auth.New(t.Context(), auth.Config{Storage: db, Open: open})
 	require.NoError(t, err)
 	h.srv, err = New(Config{
 		Listen: "127.0.0.1:0", Passphrase: passphrase, Hub: h.hub, Checker: h.auth, Log: slog.New(slog.NewTextHandler(h.log, nil)),
