@@ -41,6 +41,7 @@ type Viewer struct {
 	shaking bool
 	conn    *dtls.Conn // nil until the handshake is done
 	reason  error
+	endings []func() // what AfterEnd was given
 
 	// guard themselves
 	in     inbound
@@ -167,6 +168,19 @@ func (v *Viewer) tracksChanged() { v.shard.post(v, (*shard).retrack) }
 // Done is closed when the viewer has ended; Reason then says why.
 func (v *Viewer) Done() <-chan struct{} { return v.done }
 
+// AfterEnd has f called, once and on a goroutine of its own, when the viewer
+// has ended; at once when it has already.
+func (v *Viewer) AfterEnd(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	select {
+	case <-v.done:
+		go f()
+	default:
+		v.endings = append(v.endings, f)
+	}
+}
+
 // Reason returns why the viewer ended, nil while it lasts.
 func (v *Viewer) Reason() error {
 	v.mu.Lock()
@@ -200,5 +214,10 @@ func (v *Viewer) Close(reason error) {
 	}
 	v.engine.forget(v)
 	v.sub.Close(reason)
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	close(v.done)
+	for _, f := range v.endings {
+		go f()
+	}
 }
