@@ -44,7 +44,7 @@ func BenchmarkDispatch(b *testing.B) {
 	rtp[0] = 0x80
 	for _, n := range []int{1, 1000} {
 		p, from := full(b, n)
-		r := &reader{port: p}
+		r := newReader(p, p.senders[0].socket)
 		for name, d := range map[string][]byte{"rtp": rtp, "check": stunMessage(0x0001, usernameAttr("session0:theirs")...)} {
 			b.Run(name+"-"+strconv.Itoa(n), func(b *testing.B) {
 				b.ReportAllocs()
@@ -95,7 +95,7 @@ func BenchmarkSend(b *testing.B) {
 	})
 	for _, gso := range []bool{true, false} {
 		b.Run("segments10-gso-"+strconv.FormatBool(gso), func(b *testing.B) {
-			p.socket.segmenting.Store(gso)
+			p.senders[0].socket.segments.on.Store(gso)
 			to := local(c)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -10,12 +10,12 @@ type counters struct {
 	streams streamCounters
 }
 
-// datagramCounters are those of the UDP socket.
+// datagramCounters are those of the UDP sockets together.
 type datagramCounters struct {
-	media, ice, turn, stun        *metric.Counter // by class
-	garbage, unknown, spoofed     *metric.Counter // dropped
-	stunLimited, turnFull, panics *metric.Counter
-	sendFull, gsoOff              *metric.Counter
+	media, ice, turn, stun          *metric.Counter // by class
+	garbage, long, unknown, spoofed *metric.Counter // dropped
+	stunLimited, turnFull, panics   *metric.Counter
+	sendFull, gsoOff                *metric.Counter
 }
 
 // relayCounters are those of the virtual relayed addresses.
@@ -38,6 +38,7 @@ func newCounters(r *metric.Registry) *counters {
 			turn:        c("udp_turn_total", "TURN datagrams received."),
 			stun:        c("udp_stun_total", "Plain STUN Binding requests received."),
 			garbage:     c("udp_garbage_total", "Datagrams dropped: of no protocol served here."),
+			long:        c("udp_long_total", "Datagrams dropped: longer than 2048 bytes."),
 			unknown:     c("udp_unknown_total", "Datagrams dropped: of no session."),
 			spoofed:     c("udp_spoofed_total", "Datagrams dropped: from an address that cannot send."),
 			stunLimited: c("stun_limited_total", "Binding requests not answered: too many."),

@@ -2,6 +2,7 @@ package port
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -119,12 +120,12 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 	}
 	switch errno {
 	case 0:
-		if s.refused.Load() != 0 {
-			s.refused.Store(0)
+		if s.segments.refused.Load() != 0 {
+			s.segments.refused.Store(0)
 		}
 		return nil
 	case unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT:
-		s.refuse(errno)
+		s.segments.refuse(errno)
 		return s.sendEach(b, segment, to)
 	}
 	return s.outcome(errno)
@@ -132,13 +133,13 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 
 // refuse counts a refusal to cut. EIO says that the network card cannot
 // compute checksums, which is for good; the others may concern one path.
-func (s *socket) refuse(errno syscall.Errno) {
-	if n := s.refused.Add(1); errno != unix.EIO && n < refusedOff {
+func (g *segmentation) refuse(errno syscall.Errno) {
+	if n := g.refused.Add(1); errno != unix.EIO && n < refusedOff {
 		return
 	}
-	if s.segmenting.Swap(false) {
-		s.count.gsoOff.Inc()
-		s.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", errno)
+	if g.on.Swap(false) {
+		g.count.gsoOff.Inc()
+		g.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", errno)
 	}
 }
 
@@ -186,13 +187,13 @@ func probeGSO() bool {
 }
 
 // checkBuffers says so when the kernel gives less room than asked for.
-func (s *socket) checkBuffers() {
+func (s *socket) checkBuffers(log *slog.Logger) {
 	got := 0
 	_ = s.raw.Control(func(fd uintptr) {
 		got, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
 	})
 	if got > 0 && got < socketBuffer { // the kernel reports double of what it grants
-		s.log.Warn("small UDP buffers: bursts may lose packets; raise net.core.wmem_max and net.core.rmem_max to 4194304",
+		log.Warn("small UDP buffers: bursts may lose packets; raise net.core.wmem_max and net.core.rmem_max to 4194304",
 			"bytes", got/2)
 	}
 }

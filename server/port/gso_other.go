@@ -2,7 +2,10 @@
 
 package port
 
-import "net/netip"
+import (
+	"log/slog"
+	"net/netip"
+)
 
 // send sends one datagram.
 func (s *socket) send(b []byte, to netip.AddrPort) error {
@@ -19,4 +22,4 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 func probeGSO() bool { return false }
 
 // checkBuffers has nothing to ask the kernel here.
-func (s *socket) checkBuffers() {}
+func (s *socket) checkBuffers(*slog.Logger) {}

@@ -1,5 +1,6 @@
-// Package port is the one port of the server: one UDP socket and one TCP
-// listener with the same number. It tells apart what arrives and hands it on:
+// Package port is the one port of the server: a TCP listener and UDP sockets
+// with the same number, one socket for each processor where the kernel spreads
+// the clients over them. It tells apart what arrives and hands it on:
 // HTTP connections, TURN over TCP and UDP, and the datagrams of each ICE
 // session (checks, DTLS, SRTP) to the Receiver registered for it. Plain STUN
 // Binding requests it answers itself. It also holds the relay: virtual
@@ -14,7 +15,6 @@ package port
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -62,7 +62,7 @@ type Port struct {
 	log       *slog.Logger
 	local     netip.AddrPort
 	announced []netip.AddrPort
-	socket    *socket
+	senders   []Sender // one for each UDP socket
 	streams   *streams
 	turn      *turnPipe
 	relay     *relay
@@ -80,27 +80,42 @@ func Listen(cfg Config) (*Port, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	listener, conn, err := listenBoth(cfg.Listen)
+	listener, conns, err := listenBoth(cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
-	local := unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
-	announced, err := announce(local, cfg.PublicHosts)
-	if err != nil {
-		return nil, errors.Join(err, listener.Close(), conn.Close())
-	}
 	p := &Port{
-		log: log, local: local, announced: announced,
+		log: log, local: unmap(conns[0].LocalAddr().(*net.UDPAddr).AddrPort()),
 		sessions: newSessions(), plain: limit.NewSources(stunPerSource, stunTotal),
 		count: newCounters(cfg.Metrics),
 	}
-	if p.socket, err = newSocket(conn, log, p.count); err != nil {
-		return nil, errors.Join(err, listener.Close(), conn.Close())
+	if p.announced, err = announce(p.local, cfg.PublicHosts); err == nil {
+		err = p.addSockets(conns)
+	}
+	if err != nil {
+		for _, c := range conns {
+			err = errors.Join(err, c.Close())
+		}
+		return nil, errors.Join(err, listener.Close())
 	}
 	p.streams = newStreams(listener, log, p.count)
 	p.turn = newTurnPipe(p)
-	p.relay = newRelay(p)
 	return p, nil
+}
+
+// addSockets makes a sender of each socket, and the relay that they share.
+func (p *Port) addSockets(conns []*net.UDPConn) error {
+	p.relay = newRelay(p)
+	segments := newSegmentation(p.log, p.count)
+	for _, c := range conns {
+		s, err := newSocket(c, segments, p.count)
+		if err != nil {
+			return err
+		}
+		p.senders = append(p.senders, Sender{socket: s, relay: p.relay})
+	}
+	p.senders[0].socket.checkBuffers(p.log)
+	return nil
 }
 
 // Run reads and sorts until ctx ends or a socket fails. When it returns
@@ -110,10 +125,15 @@ func (p *Port) Run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, p.close)
 	defer stop()
-	p.log.Info("port open", "listen", p.local, "announced", p.announced, "gso", p.socket.gso())
+	p.log.Info("port open", "listen", p.local, "announced", p.announced,
+		"sockets", len(p.senders), "gso", p.senders[0].socket.segments.on.Load())
+	runs := []func() error{p.streams.run}
+	for _, s := range p.senders {
+		runs = append(runs, newReader(p, s.socket).run)
+	}
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
-	for i, run := range []func() error{p.read, p.streams.run} {
+	errs := make([]error, len(runs))
+	for i, run := range runs {
 		wg.Go(func() {
 			errs[i] = run()
 			cancel()
@@ -129,7 +149,9 @@ func (p *Port) Close() { p.close() }
 
 func (p *Port) close() {
 	p.closeOnce.Do(func() {
-		p.socket.close()
+		for _, s := range p.senders {
+			s.socket.close()
+		}
 		p.streams.close()
 		_ = p.turn.Close()
 		p.relay.closeAll()
@@ -153,29 +175,6 @@ func (p *Port) TURNStreams() net.Listener { return p.streams.turn }
 
 // TURNPackets reads and writes the TURN messages of the UDP socket.
 func (p *Port) TURNPackets() net.PacketConn { return p.turn }
-
-// Send sends one datagram; to may be a virtual relayed address. It never
-// blocks: see ErrFull and ErrCongested.
-func (p *Port) Send(b []byte, to netip.AddrPort) error {
-	if p.relay.owns(to) {
-		return p.relay.send(b, to)
-	}
-	return p.socket.send(b, to)
-}
-
-// SendSegments cuts b in datagrams of segment bytes, of which the last may be
-// shorter, and sends them, with one system call for up to 64 of them where
-// the kernel can. It allocates nothing and never blocks: see ErrFull
-// and ErrCongested.
-func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
-	if segment <= 0 {
-		return fmt.Errorf("segment of %d bytes", segment)
-	}
-	if p.relay.owns(to) {
-		return p.relay.sendSegments(b, segment, to)
-	}
-	return p.socket.sendSegments(b, segment, to)
-}
 
 // unmap turns IPv4 in IPv6, as a dual-stack socket shows it, into IPv4: one
 // client has one address here.

@@ -12,8 +12,9 @@ import (
 const maxAddrs = 16
 
 // Receiver takes all datagrams of one ICE session: STUN, DTLS, SRTP. b is
-// valid only during the call, which runs on the reader's goroutine and must
-// not block.
+// valid only during the call, which runs on a reader's goroutine and must not
+// block. Datagrams of one address come in order and one by one; those of two
+// addresses of a session, or of the relay, may come at the same time.
 type Receiver interface {
 	Receive(b []byte, from netip.AddrPort)
 }

@@ -98,7 +98,7 @@ func TestFailingReceiverCostsOnlyItsSession(t *testing.T) {
 func TestConcurrentSessions(t *testing.T) {
 	t.Parallel()
 	p := open(t, "127.0.0.1:0")
-	r := &reader{port: p}
+	r := newReader(p, p.senders[0].socket)
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {

@@ -20,36 +20,46 @@ const (
 	maxBatch    = 65000
 )
 
-// socket is one UDP socket of the port and the ways to send on it.
-type socket struct {
+// segmentation is whether the kernel cuts what is sent in segments. It is
+// found out once for all sockets of the port, which leave by the same cards.
+type segmentation struct {
 	// set at construction
-	conn  *net.UDPConn
-	raw   syscall.RawConn
-	ipv6  bool // an AF_INET6 socket: IPv4 addresses go in mapped
 	log   *slog.Logger
 	count *counters
 	// atomic
-	segmenting atomic.Bool  // the kernel cuts segments
-	refused    atomic.Int32 // refusals of the kernel to cut, in a row
+	on      atomic.Bool
+	refused atomic.Int32 // refusals of the kernel to cut, in a row
 }
 
-// newSocket prepares an open socket and finds out what the kernel can do.
-func newSocket(conn *net.UDPConn, log *slog.Logger, count *counters) (*socket, error) {
+// newSegmentation finds out what the kernel can do.
+func newSegmentation(log *slog.Logger, count *counters) *segmentation {
+	g := &segmentation{log: log, count: count}
+	g.on.Store(probeGSO())
+	return g
+}
+
+// socket is one UDP socket of the port and the ways to send on it.
+type socket struct {
+	// set at construction
+	conn     *net.UDPConn
+	raw      syscall.RawConn
+	ipv6     bool // an AF_INET6 socket: IPv4 addresses go in mapped
+	segments *segmentation
+	count    *counters
+}
+
+// newSocket prepares an open socket.
+func newSocket(conn *net.UDPConn, segments *segmentation, count *counters) (*socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("udp socket: %w", err)
 	}
-	s := &socket{conn: conn, raw: raw, log: log, count: count}
+	s := &socket{conn: conn, raw: raw, segments: segments, count: count}
 	s.ipv6 = !conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Is4()
 	_ = conn.SetReadBuffer(socketBuffer)
 	_ = conn.SetWriteBuffer(socketBuffer)
-	s.checkBuffers()
-	s.segmenting.Store(probeGSO())
 	return s, nil
 }
-
-// gso says whether the kernel cuts segments.
-func (s *socket) gso() bool { return s.segmenting.Load() }
 
 func (s *socket) close() { _ = s.conn.Close() }
 
@@ -59,7 +69,7 @@ func (s *socket) sendSegments(b []byte, segment int, to netip.AddrPort) error {
 	for len(b) > 0 {
 		n := min(batch, len(b))
 		var err error
-		if n > segment && s.segmenting.Load() {
+		if n > segment && s.segments.on.Load() {
 			err = s.sendBatch(b[:n], segment, to)
 		} else {
 			err = s.sendEach(b[:n], segment, to)

@@ -42,6 +42,7 @@ func TestBothFamilies(t *testing.T) {
 	t.Parallel()
 	p, clients := ends(t)
 	require.NotEmpty(t, clients)
+	segments := p.senders[0].socket.segments
 	for family, c := range clients {
 		in := newInbox()
 		require.NoError(t, p.Register(family, in))
@@ -50,12 +51,12 @@ func TestBothFamilies(t *testing.T) {
 		from := in.next(t).from
 		require.Equal(t, local(c), from, "no mapped addresses")
 
-		for _, cut := range []bool{p.socket.gso(), false} {
-			p.socket.segmenting.Store(cut)
+		for _, cut := range []bool{segments.on.Load(), false} {
+			segments.on.Store(cut)
 			require.NoError(t, p.SendSegments([]byte("aaaabbbbcc"), 4, from))
 			require.Equal(t, []string{"aaaa", "bbbb", "cc"}, []string{read(t, c), read(t, c), read(t, c)})
 		}
-		p.socket.segmenting.Store(probeGSO())
+		segments.on.Store(probeGSO())
 		require.NoError(t, p.Send([]byte("one"), from))
 		require.Equal(t, "one", read(t, c))
 	}
@@ -102,7 +103,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		for name, send := range map[string]func(){
 			"one":  func() { _ = p.Send(b[:1200], to) },
 			"ten":  func() { _ = p.SendSegments(b, 1200, to) },
-			"each": func() { _ = p.socket.sendEach(b, 1200, to) },
+			"each": func() { _ = p.senders[0].socket.sendEach(b, 1200, to) },
 		} {
 			require.Zero(t, testing.AllocsPerRun(200, send), "%s %s", family, name)
 		}

@@ -9,20 +9,28 @@ import (
 )
 
 // maxDatagram is the longest datagram taken in. Paths carry 1500 bytes; what
-// is longer was cut and is dropped by its own checks.
+// is longer is dropped.
 const maxDatagram = 2048
 
-// reader is the state of the goroutine that reads the socket.
+// reader is the state of the goroutine that reads one socket.
 type reader struct {
+	// set at construction
 	port   *Port
-	buf    [maxDatagram]byte
+	socket *socket
+	// owned by run
+	batch  batch
 	answer [bindingSize]byte
 	busy   *session // whose Receiver is running
 }
 
-// read reads the socket until it is closed.
-func (p *Port) read() error {
-	r := &reader{port: p}
+func newReader(p *Port, s *socket) *reader {
+	r := &reader{port: p, socket: s}
+	r.prepare()
+	return r
+}
+
+// run reads the socket until it is closed.
+func (r *reader) run() error {
 	for {
 		err := r.loop()
 		if err == nil {
@@ -32,12 +40,13 @@ func (p *Port) read() error {
 			return nil
 		}
 		// ICMP errors and the like concern one peer, never the socket.
-		p.log.Debug("udp read", "err", err)
+		r.port.log.Debug("udp read", "err", err)
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// loop reads until an error. A panic costs only the session it happened in.
+// loop reads until an error. A panic costs only the session it happened in:
+// called again, it goes on with the datagram after.
 func (r *reader) loop() (err error) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -46,13 +55,7 @@ func (r *reader) loop() (err error) {
 			r.busy = nil
 		}
 	}()
-	for {
-		n, from, err := r.port.socket.conn.ReadFromUDPAddrPort(r.buf[:])
-		if err != nil {
-			return err
-		}
-		r.dispatch(r.buf[:n], unmap(from))
-	}
+	return r.receive()
 }
 
 // failed forgets the session whose Receiver failed.
@@ -106,7 +109,7 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort) {
 		p.count.stunLimited.Inc()
 		return
 	}
-	_ = p.socket.send(bindingAnswer(&r.answer, b, from), from) // they ask again
+	_ = r.socket.send(bindingAnswer(&r.answer, b, from), from) // they ask again
 }
 
 // deliver hands a datagram to its session's Receiver. *busy names the session

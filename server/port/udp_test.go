@@ -31,7 +31,7 @@ func TestPlainBindingIsAnswered(t *testing.T) {
 func TestBindingAnswersAreLimited(t *testing.T) {
 	t.Parallel()
 	p := open(t, "127.0.0.1:0")
-	r := &reader{port: p}
+	r := newReader(p, p.senders[0].socket)
 	c := dial(t, p)
 	for range 500 {
 		r.dispatch(stunMessage(0x0001), local(c))
@@ -48,7 +48,7 @@ func TestBindingAnswersAreLimited(t *testing.T) {
 func TestGarbageIsDroppedAndCounted(t *testing.T) {
 	t.Parallel()
 	p := open(t, "127.0.0.1:0")
-	r := &reader{port: p}
+	r := newReader(p, p.senders[0].socket)
 	for _, b := range [][]byte{nil, {0}, {5, 5, 5, 5}, []byte("hello"), {0xff, 0xff, 0xff, 0xff}} {
 		r.dispatch(b, at(1))
 	}
@@ -74,7 +74,7 @@ func TestTURNPackets(t *testing.T) {
 	_, err = turn.WriteTo(b, &net.IPAddr{})
 	require.Error(t, err)
 
-	r := &reader{port: p}
+	r := newReader(p, p.senders[0].socket)
 	for range turnQueue + 10 {
 		r.dispatch(allocate, at(1))
 	}

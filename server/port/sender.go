@@ -1,0 +1,55 @@
+package port
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Sender sends datagrams by one of the port's sockets. Receivers cannot tell
+// which: all sockets have the same address. One for each goroutine that sends
+// much keeps these from waiting for each other in the kernel. All methods may
+// be called from anywhere.
+type Sender struct {
+	// set at construction
+	socket *socket
+	relay  *relay
+}
+
+// Sockets says how many UDP sockets the port has: one for each processor where
+// the kernel spreads the clients over them (Linux), else one.
+func (p *Port) Sockets() int { return len(p.senders) }
+
+// Sender returns the sender of socket i modulo Sockets.
+func (p *Port) Sender(i int) *Sender { return &p.senders[i%len(p.senders)] }
+
+// Send sends one datagram by the first socket; to may be a virtual relayed
+// address. It never blocks: see ErrFull and ErrCongested.
+func (p *Port) Send(b []byte, to netip.AddrPort) error { return p.senders[0].Send(b, to) }
+
+// SendSegments is Sender.SendSegments by the first socket.
+func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
+	return p.senders[0].SendSegments(b, segment, to)
+}
+
+// Send sends one datagram; to may be a virtual relayed address. It allocates
+// nothing and never blocks: see ErrFull and ErrCongested.
+func (s *Sender) Send(b []byte, to netip.AddrPort) error {
+	if s.relay.owns(to) {
+		return s.relay.send(b, to)
+	}
+	return s.socket.send(b, to)
+}
+
+// SendSegments cuts b in datagrams of segment bytes, of which the last may be
+// shorter, and sends them, with one system call for up to 64 of them where
+// the kernel can. It allocates nothing and never blocks: see ErrFull
+// and ErrCongested.
+func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
+	if segment <= 0 {
+		return fmt.Errorf("segment of %d bytes", segment)
+	}
+	if s.relay.owns(to) {
+		return s.relay.sendSegments(b, segment, to)
+	}
+	return s.socket.sendSegments(b, segment, to)
+}
