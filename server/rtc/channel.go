@@ -147,10 +147,11 @@ func (c *Channel) open(ctx context.Context, m clientMessage, a auth.Action) erro
 	if err := c.claim(m.ID); err != nil {
 		return err
 	}
+	id := m.ID // a session is not to keep the message in memory
 	p, err := c.s.open(ctx, request{
 		grant: grant, proto: "ws", addr: c.peer.Addr(), offer: m.SDP, title: title, resume: m.Resume,
-		opened: func(e *session) { c.opened(m.ID, e) },
-		ended:  func(e *session, reason error) { c.ended(m.ID, e, reason) },
+		opened: func(e *session) { c.opened(id, e) },
+		ended:  func(e *session, reason error) { c.ended(id, e, reason) },
 	})
 	if err != nil {
 		c.free(m.ID)
@@ -277,10 +278,11 @@ func (c *Channel) restart(m clientMessage) error {
 	if !e.patches.Allow() {
 		return errTooQuick
 	}
-	if _, err := offer.Parse(m.SDP, offer.ToWatch); err != nil {
+	o, err := offer.Parse(m.SDP, offer.ToWatch)
+	if err != nil {
 		return err
 	}
-	answer, err := v.Restart(m.SDP)
+	answer, err := v.Restart(o)
 	if err != nil {
 		return err
 	}

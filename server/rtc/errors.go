@@ -132,9 +132,6 @@ func explain(err error) failure {
 		}
 		return f
 	}
-	if errors.Is(err, egress.ErrOffer) {
-		return failure{"bad_request", http.StatusBadRequest, "Offer not usable", err.Error() + ".", 0, ""}
-	}
 	var unavailable *hub.UnavailableError
 	if errors.As(err, &unavailable) {
 		return failure{"not_live", http.StatusConflict, "Not live", unavailable.Detail, 5, ""}

@@ -60,15 +60,26 @@ func (s *Server) open(ctx context.Context, r request) (reply, error) {
 	if r.opened != nil {
 		r.opened(p.session)
 	}
-	go s.attend(p.session, r.ended, release)
+	s.attend(p.session, r.ended, release)
 	s.log.Info("session opened", "stream", r.grant.Stream(), "proto", r.proto, "peer", r.addr, "action", r.grant.Action())
 	return p, nil
 }
 
-// attend waits for a session's end and forgets it.
+// attend has a session closed when its grant ends, and forgotten when it has
+// ended. Nothing waits for that: a session that runs costs no goroutine.
 func (s *Server) attend(e *session, ended func(*session, error), release func()) {
-	defer release()
-	e.await()
+	timer := e.expire()
+	e.media.AfterEnd(func() {
+		defer release()
+		if timer != nil {
+			timer.Stop()
+		}
+		s.forget(e, ended)
+	})
+}
+
+// forget takes a session that has ended from the books.
+func (s *Server) forget(e *session, ended func(*session, error)) {
 	reason := e.media.Reason()
 	if errors.Is(reason, ingest.ErrHungUp) && e.proto == "whip" {
 		s.sessions.linger(e)
@@ -106,7 +117,7 @@ func (s *Server) watch(ctx context.Context, r request, o *offer.Offer) (reply, e
 	if err != nil {
 		return reply{}, err
 	}
-	v, answer, err := s.cfg.Egress.Watch(sub, r.offer)
+	v, answer, err := s.cfg.Egress.Watch(sub, o)
 	if err != nil {
 		return reply{}, err
 	}

@@ -25,6 +25,7 @@ type endpoint interface {
 	Close(reason error)
 	Done() <-chan struct{}
 	Reason() error
+	AfterEnd(f func()) // f runs once, on a goroutine of its own, when the endpoint has ended
 }
 
 // session is one publication or viewing, through whichever door it came.
@@ -187,12 +188,12 @@ func (r *registry) shutdown(reason error) {
 	r.ended.Wait()
 }
 
-// await returns when the session has ended, which it makes so when its grant
-// ends.
-func (s *session) await() {
-	if end := s.grant.Expires(); !end.IsZero() {
-		t := time.AfterFunc(time.Until(end), func() { s.media.Close(ErrExpired) })
-		defer t.Stop()
+// expire has the session closed when its grant ends. The timer is to be
+// stopped when the session has ended otherwise; nil for a grant without end.
+func (s *session) expire() *time.Timer {
+	end := s.grant.Expires()
+	if end.IsZero() {
+		return nil
 	}
-	<-s.media.Done()
+	return time.AfterFunc(time.Until(end), func() { s.media.Close(ErrExpired) })
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 // answerer writes an SDP answer for a viewer.
@@ -22,11 +24,11 @@ func (a *answerer) line(format string, args ...any) {
 
 // write returns the answer to o. Every m-section that is not refused is
 // sendonly and bundled (RFC 9143), with RTP and RTCP on one port (RFC 8858).
-func (a *answerer) write(o *offer, c credentials) string {
+func (a *answerer) write(o *offer.Offer, c credentials) string {
 	var bundled []string
-	for _, s := range o.sections {
-		if a.viewer.lane(s.kind) != nil {
-			bundled = append(bundled, s.mid)
+	for _, s := range o.Sections {
+		if a.viewer.lane(s.Kind) != nil {
+			bundled = append(bundled, s.Mid)
 		}
 	}
 	a.line("v=0")
@@ -36,24 +38,24 @@ func (a *answerer) write(o *offer, c credentials) string {
 	a.line("a=group:BUNDLE %s", strings.Join(bundled, " "))
 	a.line("a=msid-semantic: WMS *")
 	a.line("a=ice-lite")
-	for _, s := range o.sections {
+	for _, s := range o.Sections {
 		a.section(s, c)
 	}
 	return a.b.String()
 }
 
-func (a *answerer) section(s section, c credentials) {
-	l := a.viewer.lane(s.kind)
+func (a *answerer) section(s offer.Section, c credentials) {
+	l := a.viewer.lane(s.Kind)
 	if l == nil {
-		a.line("m=%s 0 %s 0", s.line, s.proto)
+		a.line("m=%s 0 %s 0", s.Line, s.Proto)
 		a.line("c=IN IP4 0.0.0.0")
-		a.line("a=mid:%s", s.mid)
+		a.line("a=mid:%s", s.Mid)
 		a.line("a=inactive")
 		return
 	}
-	a.line("m=%s 9 UDP/TLS/RTP/SAVPF%s", s.kind, formats(l.payloads))
+	a.line("m=%s 9 UDP/TLS/RTP/SAVPF%s", s.Kind, formats(l.payloads))
 	a.line("c=IN IP4 0.0.0.0")
-	a.line("a=mid:%s", s.mid)
+	a.line("a=mid:%s", s.Mid)
 	a.line("a=sendonly")
 	a.line("a=rtcp-mux")
 	a.line("a=rtcp-mux-only")
@@ -102,8 +104,8 @@ func (a *answerer) payload(p payload) {
 
 // sources names the SSRCs, so that no header extension is needed to tell the
 // bundled media apart (RFC 5576).
-func (a *answerer) sources(s section, l *lane) {
-	a.line("a=msid:heliograph %s", s.kind)
+func (a *answerer) sources(s offer.Section, l *lane) {
+	a.line("a=msid:heliograph %s", s.Kind)
 	if l.repairs() {
 		a.line("a=ssrc-group:FID %d %d", l.ssrc, l.rtxSSRC)
 	}

@@ -120,7 +120,7 @@ func addViewer(b *testing.B, e *Engine, h *hub.Hub, to netip.AddrPort) {
 	b.Helper()
 	sub, err := h.Watch(context.Background(), watchGrant)
 	require.NoError(b, err)
-	v, _, err := e.Watch(sub, chromiumOffer)
+	v, _, err := e.Watch(sub, offered(b, chromiumOffer))
 	require.NoError(b, err)
 	key, salt := make([]byte, 16), make([]byte, 12)
 	_, _ = rand.Read(key)

@@ -5,19 +5,24 @@ import (
 	"strings"
 
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
-// sendable tells whether a payload type is of a kind that streams have. H264
-// is only sent in packetization mode 1 (RFC 6184 section 6.3).
-func sendable(c media.Codec) bool {
-	switch c.Name {
-	case media.H264:
-		mode, _ := fmtpValue(c.Fmtp, "packetization-mode")
-		return mode == "1"
-	case media.H265, media.VP8, media.VP9, media.AV1, media.Opus, media.G722, media.PCMU, media.PCMA:
-		return true
+// payload is a codec that the viewer can receive.
+type payload struct {
+	codec media.Codec
+	pt    uint8
+	rtx   uint8 // payload type of its retransmissions (RFC 4588), 0 for none
+	nack  bool
+}
+
+// payloadsOf keeps what a lane needs of an m-section.
+func payloadsOf(s offer.Section) []payload {
+	list := make([]payload, len(s.Codecs))
+	for i, c := range s.Codecs {
+		list[i] = payload{codec: c.Codec, pt: c.Payload, rtx: c.RTX, nack: c.NACK}
 	}
-	return false
+	return list
 }
 
 // match returns the viewer's payload type for a stream's codec: one of the
@@ -52,7 +57,7 @@ func likeness(viewer, stream media.Codec) int {
 // profileOf returns profile-level-id, by default the one of RFC 6184 section
 // 8.1.
 func profileOf(fmtp string) string {
-	if id, ok := fmtpValue(fmtp, "profile-level-id"); ok && len(id) == 6 {
+	if id, ok := offer.Parameter(fmtp, "profile-level-id"); ok && len(id) == 6 {
 		if _, err := hex.DecodeString(id); err == nil { // else its length in lower case is anybody's guess
 			return strings.ToLower(id)
 		}
@@ -74,7 +79,7 @@ func h264Likeness(viewer, stream string) int {
 // not given, else 0.
 func sameOr(a, b, key, otherwise string) int {
 	get := func(fmtp string) string {
-		if v, ok := fmtpValue(fmtp, key); ok {
+		if v, ok := offer.Parameter(fmtp, key); ok {
 			return v
 		}
 		return otherwise

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
 )
@@ -135,7 +136,7 @@ func (v *Viewer) keys(conn *dtls.Conn) (in, out *srtp.Context, err error) {
 	if !ok {
 		return nil, nil, ErrHandshake
 	}
-	if len(state.PeerCertificates) == 0 || !v.print.matches(state.PeerCertificates[0]) {
+	if len(state.PeerCertificates) == 0 || !matches(v.print, state.PeerCertificates[0]) {
 		return nil, nil, ErrFingerprint
 	}
 	chosen, ok := conn.SelectedSRTPProtectionProfile()
@@ -159,9 +160,9 @@ func (v *Viewer) keys(conn *dtls.Conn) (in, out *srtp.Context, err error) {
 
 // matches tells whether a certificate in DER has this fingerprint (RFC 8122
 // section 5).
-func (f fingerprint) matches(der []byte) bool {
+func matches(f offer.Fingerprint, der []byte) bool {
 	var sum []byte
-	switch f.hash {
+	switch f.Hash {
 	case "sha-256":
 		s := sha256.Sum256(der)
 		sum = s[:]
@@ -174,7 +175,7 @@ func (f fingerprint) matches(der []byte) bool {
 	default:
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(colons(sum)), []byte(f.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(colons(sum)), []byte(f.Value)) == 1
 }
 
 // colons writes a hash as "AB:CD:…".

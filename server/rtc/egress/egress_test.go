@@ -160,7 +160,7 @@ func (s *stage) watch(o ...func(*webrtc.MediaEngine)) (*client, error) {
 	if s.munge != nil {
 		text = s.munge(text)
 	}
-	v, answer, err := s.engine.Watch(sub, text)
+	v, answer, err := s.engine.Watch(sub, offered(t, text))
 	if err != nil {
 		return nil, err
 	}

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/hub"
-	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 )
 
@@ -145,18 +145,13 @@ func (e *Engine) all() []*Viewer {
 
 // Watch answers a viewer's offer and will send it the stream of sub once it
 // has connected. The subscription belongs to the viewer from now on, whatever
-// the outcome. It returns ErrOffer, wrapped, for an offer that cannot be
-// answered and *UnsupportedError when the viewer lacks the stream's codec.
-func (e *Engine) Watch(sub *hub.Subscription, text string) (v *Viewer, answer string, err error) {
+// the outcome. It returns *UnsupportedError when the viewer lacks the stream's codec.
+func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer string, err error) {
 	defer func() {
 		if err != nil {
 			sub.Close(err)
 		}
 	}()
-	o, err := parseOffer(text)
-	if err != nil {
-		return nil, "", err
-	}
 	v = newViewer(e, sub, o)
 	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
@@ -205,15 +200,6 @@ func (e *Engine) send(b []byte, to netip.AddrPort) {
 	if err := e.port.Send(b, to); err != nil {
 		e.count.unsent.Inc()
 	}
-}
-
-func (o *offer) section(k media.Kind) *section {
-	for i := range o.sections {
-		if o.sections[i].kind == k {
-			return &o.sections[i]
-		}
-	}
-	return nil
 }
 
 // counters are what the engine counts.

@@ -112,7 +112,7 @@ func (b *bench) watch(offer string) *receiver {
 	require.NoError(t, socket.(*net.UDPConn).SetReadBuffer(1<<20))
 	sub, err := b.hub.Watch(context.Background(), watchGrant)
 	require.NoError(t, err)
-	v, _, err := b.shard.engine.Watch(sub, offer)
+	v, _, err := b.shard.engine.Watch(sub, offered(t, offer))
 	require.NoError(t, err)
 	to := socket.LocalAddr().(*net.UDPAddr).AddrPort()
 	v.to.Store(&to)

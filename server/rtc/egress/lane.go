@@ -6,6 +6,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/heliograph/heliograph/server/seqmap"
 )
 
@@ -52,9 +53,9 @@ type stretch struct {
 	stamp uint32 // timestamp of the newest of these
 }
 
-func newLane(s section) *lane {
+func newLane(s offer.Section) *lane {
 	return &lane{
-		kind: s.kind, payloads: s.payloads, ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
+		kind: s.Kind, payloads: payloadsOf(s), ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
 		rtxSeq: uint16(firstNumber()), rtxBytes: rtxFloor,
 	}
 }

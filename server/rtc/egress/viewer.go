@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
 )
@@ -24,7 +25,7 @@ type Viewer struct {
 	engine  *Engine
 	shard   *shard
 	sub     *hub.Subscription
-	print   fingerprint
+	print   offer.Fingerprint
 	session int64 // number in the SDP's o= line
 	pipe    *pipe
 	lanes   []*lane // what they hold is owned by the shard
@@ -52,14 +53,14 @@ type Viewer struct {
 	lastTime atomic.Int64                   // when the viewer was last heard, unix ns; 0 for never
 }
 
-func newViewer(e *Engine, sub *hub.Subscription, o *offer) *Viewer {
+func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 	v := &Viewer{
-		engine: e, sub: sub, print: o.fingerprint, session: rand.Int64N(1 << 62),
+		engine: e, sub: sub, print: o.Fingerprint, session: rand.Int64N(1 << 62),
 		created: time.Now(), done: make(chan struct{}), ice: generation{current: newCredentials()},
 	}
 	v.pipe = newPipe(v)
-	for _, s := range o.sections {
-		if s.kind != 0 && len(s.payloads) > 0 {
+	for _, s := range o.Sections {
+		if !s.Refused() {
 			v.lanes = append(v.lanes, newLane(s))
 		}
 	}
@@ -78,7 +79,7 @@ func (v *Viewer) lane(k media.Kind) *lane {
 	return nil
 }
 
-func (v *Viewer) answer(o *offer, c credentials, version int) string {
+func (v *Viewer) answer(o *offer.Offer, c credentials, version int) string {
 	a := answerer{
 		viewer: v, addresses: v.engine.port.Announced(), hash: v.engine.print,
 		sessionID: v.session, version: version,
@@ -88,12 +89,8 @@ func (v *Viewer) answer(o *offer, c credentials, version int) string {
 
 // Restart answers the offer of an ICE restart (RFC 8445 section 9). Media go on
 // over the old path until the client has proved a new one.
-func (v *Viewer) Restart(text string) (answer string, err error) {
-	o, err := parseOffer(text)
-	if err != nil {
-		return "", err
-	}
-	if o.fingerprint != v.print {
+func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
+	if o.Fingerprint != v.print {
 		return "", ErrFingerprint
 	}
 	c := newCredentials()

@@ -42,6 +42,8 @@ type publisherState struct {
 	// guarded by mu
 	mu      sync.Mutex
 	reason  error
+	ended   bool
+	after   []func()       // to be run when ended
 	readers sync.WaitGroup // no Add after reason is set
 
 	// guarded by itself
@@ -126,6 +128,18 @@ func (p *Publisher) Close(reason error) {
 // Done is closed when everything of the publisher has ended.
 func (p *Publisher) Done() <-chan struct{} { return p.done }
 
+// AfterEnd has f run once, on a goroutine of its own, when everything of the
+// publisher has ended; at once if it has.
+func (p *Publisher) AfterEnd(f func()) {
+	p.state.mu.Lock()
+	defer p.state.mu.Unlock()
+	if p.state.ended {
+		go f()
+		return
+	}
+	p.state.after = append(p.state.after, f)
+}
+
 // Reason returns why the publisher was closed, nil while it runs.
 func (p *Publisher) Reason() error {
 	p.state.mu.Lock()
@@ -159,12 +173,24 @@ func (p *Publisher) recovered() {
 
 // run lives as long as the publication and closes Done at its end.
 func (p *Publisher) run() {
-	defer close(p.done)
 	p.supervise()
 	p.pub.Close(p.Reason())
 	_ = p.pc.Close()
 	_ = p.mux.Close()
 	p.state.readers.Wait()
+	p.end()
+}
+
+// end tells everybody that the publisher has ended.
+func (p *Publisher) end() {
+	p.state.mu.Lock()
+	after := p.state.after
+	p.state.ended, p.state.after = true, nil
+	p.state.mu.Unlock()
+	close(p.done)
+	for _, f := range after {
+		go f()
+	}
 }
 
 // supervise waits for the end, and does what has its time.

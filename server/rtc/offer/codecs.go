@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unique"
 
 	"github.com/pion/sdp/v3"
 
@@ -41,13 +42,16 @@ func knownCodecs(k media.Kind) string {
 	return strings.Join(names, ", ")
 }
 
-// Codec is one payload type of an offer, with its RTX if it has one.
+// Codec is one payload type of an offer, with its RTX if it has one. Its
+// strings are shared among all offers that have the same: most clients of a
+// server are a few browsers.
 type Codec struct {
-	Payload uint8
-	Codec   media.Codec
-	RTX     uint8  // payload type of its retransmissions, if RTXFmtp is not ""
-	RTXFmtp string // as offered
-	NACK    bool   // the offer takes requests to send again
+	Payload     uint8
+	Codec       media.Codec
+	RTX         uint8  // payload type of its retransmissions, 0 for none
+	RTXFmtp     string // as offered
+	NACK        bool   // the offer takes requests to send again
+	TransportCC bool   // the offer takes transport-wide feedback
 }
 
 // staticMap returns the rtpmap of payload types that need none (RFC 3551
@@ -67,45 +71,94 @@ func staticMap(format string) string {
 // readCodecs lists the payload types of an m-section that this server knows,
 // in the offer's order of preference.
 func readCodecs(m *sdp.MediaDescription, kind media.Kind) []Codec {
-	maps, fmtps := formatLines(m)
-	var list []Codec
+	f := readFormats(m)
+	list := make([]Codec, 0, len(m.MediaName.Formats))
 	for _, format := range m.MediaName.Formats {
 		payload, err := strconv.ParseUint(format, 10, 7)
 		if err != nil {
 			continue
 		}
-		mapping := maps[format]
+		mapping := f.maps[format]
 		if mapping == "" {
 			mapping = staticMap(format)
 		}
-		codec, ok := readCodec(kind, mapping, fmtps[format])
+		codec, ok := readCodec(kind, mapping, f.fmtps[format])
 		if !ok || slices.ContainsFunc(list, func(c Codec) bool { return c.Payload == uint8(payload) }) {
 			continue
 		}
 		c := Codec{Payload: uint8(payload), Codec: codec}
-		c.RTX, c.RTXFmtp = findRTX(m, maps, fmtps, format)
-		c.NACK = hasNACK(m, format)
+		if rtx, ok := f.repairs[format]; ok {
+			c.RTX, c.RTXFmtp = rtx.payload, unique.Make(rtx.fmtp).Value()
+		}
+		c.NACK = f.takes(format, "nack")
+		c.TransportCC = f.takes(format, "transport-cc")
 		list = append(list, c)
 	}
-	return list
+	return slices.Clip(list)
 }
 
-// formatLines returns the rtpmap and fmtp values by payload type.
-func formatLines(m *sdp.MediaDescription) (maps, fmtps map[string]string) {
-	maps, fmtps = map[string]string{}, map[string]string{}
+// formats are the attributes of a section's payload types.
+type formats struct {
+	maps     map[string]string // rtpmap
+	fmtps    map[string]string
+	feedback map[string]struct{} // "96 nack", "* nack"
+	repairs  map[string]repair   // by the payload type that they repair
+}
+
+// repair is a payload type for retransmissions (RFC 4588).
+type repair struct {
+	payload uint8
+	fmtp    string
+}
+
+func readFormats(m *sdp.MediaDescription) formats {
+	f := formats{map[string]string{}, map[string]string{}, map[string]struct{}{}, map[string]repair{}}
 	for _, a := range m.Attributes {
+		if a.Key == "rtcp-fb" {
+			f.feedback[a.Value] = struct{}{}
+			continue
+		}
 		format, value, ok := strings.Cut(a.Value, " ")
 		if !ok {
 			continue
 		}
 		switch a.Key {
 		case "rtpmap":
-			maps[format] = strings.TrimSpace(value)
+			f.maps[format] = strings.TrimSpace(value)
 		case "fmtp":
-			fmtps[format] = strings.TrimSpace(value)
+			f.fmtps[format] = strings.TrimSpace(value)
 		}
 	}
-	return maps, fmtps
+	for _, format := range m.MediaName.Formats {
+		name, _, _ := strings.Cut(f.maps[format], "/")
+		of, ok := Parameter(f.fmtps[format], "apt")
+		n, err := strconv.ParseUint(format, 10, 7)
+		if !strings.EqualFold(name, "rtx") || !ok || err != nil || n == 0 {
+			continue
+		}
+		if _, taken := f.repairs[of]; !taken {
+			f.repairs[of] = repair{uint8(n), f.fmtps[format]}
+		}
+	}
+	return f
+}
+
+// takes tells whether a format, or every one, has a kind of feedback (RFC 4585
+// section 4.2).
+func (f *formats) takes(format, feedback string) bool {
+	_, one := f.feedback[format+" "+feedback]
+	_, all := f.feedback["* "+feedback]
+	return one || all
+}
+
+// Parameter returns one parameter of "key=value;key=value".
+func Parameter(fmtp, key string) (value string, ok bool) {
+	for part := range strings.SplitSeq(fmtp, ";") {
+		if k, v, found := strings.Cut(strings.TrimSpace(part), "="); found && strings.EqualFold(k, key) {
+			return v, true
+		}
+	}
+	return "", false
 }
 
 // readCodec reads "name/clock[/channels]".
@@ -120,10 +173,10 @@ func readCodec(kind media.Kind, mapping, fmtp string) (c media.Codec, ok bool) {
 		}
 		// Without packetization-mode 1 a frame cannot be cut into packets
 		// (RFC 6184 section 6.2), and viewers are offered only that mode.
-		if k.name == media.H264 && !strings.Contains(fmtp, "packetization-mode=1") {
+		if mode, _ := Parameter(fmtp, "packetization-mode"); k.name == media.H264 && mode != "1" {
 			return c, false
 		}
-		c = media.Codec{Name: k.name, ClockRate: k.clock, Fmtp: fmtp}
+		c = media.Codec{Name: k.name, ClockRate: k.clock, Fmtp: unique.Make(fmtp).Value()}
 		if len(parts) > 2 && kind == media.Audio {
 			n, err := strconv.ParseUint(parts[2], 10, 4)
 			if err != nil {
@@ -137,31 +190,4 @@ func readCodec(kind media.Kind, mapping, fmtp string) (c media.Codec, ok bool) {
 		return c, true
 	}
 	return c, false
-}
-
-// hasNACK tells whether a format, or every one, has generic NACK (RFC 4585
-// section 4.2).
-func hasNACK(m *sdp.MediaDescription, format string) bool {
-	return slices.ContainsFunc(m.Attributes, func(a sdp.Attribute) bool {
-		return a.Key == "rtcp-fb" && (a.Value == format+" nack" || a.Value == "* nack")
-	})
-}
-
-// findRTX finds the retransmission payload type of a format (RFC 4588).
-func findRTX(m *sdp.MediaDescription, maps, fmtps map[string]string, format string) (uint8, string) {
-	for _, f := range m.MediaName.Formats {
-		name, _, _ := strings.Cut(maps[f], "/")
-		if !strings.EqualFold(name, "rtx") {
-			continue
-		}
-		for p := range strings.SplitSeq(fmtps[f], ";") {
-			if strings.TrimSpace(p) != "apt="+format {
-				continue
-			}
-			if n, err := strconv.ParseUint(f, 10, 7); err == nil {
-				return uint8(n), fmtps[f]
-			}
-		}
-	}
-	return 0, ""
 }

@@ -1,6 +1,7 @@
 package offer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pion/sdp/v3"
@@ -14,6 +15,7 @@ const (
 	maxLine     = 4096     // bytes
 	maxSections = 4        // m-lines
 	maxPayloads = 64       // payload types of an m-line
+	maxMid      = 32       // bytes
 	MaxSSRCs    = 16       // of a session
 )
 
@@ -26,19 +28,19 @@ const (
 	ToWatch
 )
 
-// Offer is an offer that passed all checks.
+// Offer is an offer that passed all checks. Nothing of it but what Text needs
+// holds on to the text that it was read from.
 type Offer struct {
-	Ufrag    string // ICE user fragment of the client
-	desc     *sdp.SessionDescription
-	Sections []Section
+	Ufrag       string // ICE user fragment of the client
+	Fingerprint Fingerprint
+	Sections    []Section
+	desc        *sdp.SessionDescription
 }
 
-// Section is one m-section of an offer.
-type Section struct {
-	Kind   media.Kind
-	Codecs []Codec // that this server knows, in the offer's order
-	SSRCs  bool    // the offer declares its SSRCs
-	Stereo bool    // opus that is sent in stereo
+// Fingerprint is a hash of the certificate that DTLS has to show (RFC 8122).
+type Fingerprint struct {
+	Hash  string // in lower case, as "sha-256"
+	Value string // in upper case, as "AB:CD…"
 }
 
 // Parse checks an offer before anything is allocated for it. Candidates
@@ -46,6 +48,10 @@ type Section struct {
 // password, and never sends to one that was only named. Simulcast is taken out
 // too, so that one layer is sent (RFC 8853 section 5.3.2: an answer without it
 // turns it off).
+//
+// What a publisher offers and this server cannot take makes the whole offer
+// Unusable (RFC 9725 section 4.4.3). A viewer's sections of that sort are
+// refused one by one, as long as one is left (RFC 3264 section 6).
 func Parse(text string, want Purpose) (*Offer, error) {
 	kept, err := filterLines(text)
 	if err != nil {
@@ -66,7 +72,14 @@ func Parse(text string, want Purpose) (*Offer, error) {
 			return nil, err
 		}
 	}
-	return o, o.checkBundle()
+	if !slices.ContainsFunc(o.Sections, func(s Section) bool { return !s.Refused() }) {
+		return nil, Unusable("The offer has no m-line that can be sent. Ask for video or audio in a codec of this server: %s; %s.",
+			knownCodecs(media.Video), knownCodecs(media.Audio))
+	}
+	if err := o.checkBundle(); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // Text returns the offer without what was taken out of it.
@@ -120,99 +133,30 @@ func (o *Offer) checkSession() error {
 	if _, lite := o.desc.Attribute("ice-lite"); lite {
 		return Unusable("The offer is ICE-lite and so is this server: neither would begin. Offer with a full ICE agent.")
 	}
-	o.Ufrag = o.find("ice-ufrag")
-	switch {
-	case o.Ufrag == "" || o.find("ice-pwd") == "":
+	o.Ufrag = strings.Clone(o.find("ice-ufrag"))
+	if o.Ufrag == "" || o.find("ice-pwd") == "" {
 		return Malformed("The SDP has no ice-ufrag or no ice-pwd.")
-	case o.find("fingerprint") == "":
+	}
+	hash, value, _ := strings.Cut(o.find("fingerprint"), " ")
+	if hash == "" {
 		return Malformed("The SDP has no fingerprint; only encrypted media (DTLS-SRTP) is accepted.")
+	}
+	o.Fingerprint = Fingerprint{
+		Hash:  strings.Clone(strings.ToLower(hash)),
+		Value: strings.Clone(strings.ToUpper(strings.TrimSpace(value))),
 	}
 	return nil
 }
 
-// find returns the first value of an attribute at session or media level.
+// find returns the first value of an attribute: the first section's own, else
+// the session's, else of the sections that follow.
 func (o *Offer) find(key string) string {
-	if v, ok := o.desc.Attribute(key); ok {
-		return v
-	}
 	for _, m := range o.desc.MediaDescriptions {
-		if v, ok := m.Attribute(key); ok {
+		if v := o.of(m, key); v != "" {
 			return v
 		}
 	}
 	return ""
-}
-
-func (o *Offer) addSection(m *sdp.MediaDescription, want Purpose) error {
-	s := Section{}
-	switch m.MediaName.Media {
-	case "audio":
-		s.Kind = media.Audio
-	case "video":
-		s.Kind = media.Video
-	default:
-		return Unusable("The offer has an m-line of kind %q; only video and audio are accepted.", Clip(m.MediaName.Media))
-	}
-	for _, other := range o.Sections {
-		if other.Kind == s.Kind {
-			return Unusable("The offer has two m-lines of kind %s; a stream has at most one of each.", s.Kind)
-		}
-	}
-	if err := o.checkSection(m, want); err != nil {
-		return err
-	}
-	s.Codecs = readCodecs(m, s.Kind)
-	if len(s.Codecs) == 0 {
-		return Unusable("The offer has no %s codec of this server: %s.", s.Kind, knownCodecs(s.Kind))
-	}
-	ssrcs := 0
-	for _, a := range m.Attributes {
-		if a.Key == "ssrc" {
-			ssrcs++
-		}
-	}
-	// An SSRC has up to four lines: cname, msid, mslabel and label.
-	if ssrcs > 4*MaxSSRCs {
-		return Malformed("The SDP declares more than %d SSRCs.", MaxSSRCs)
-	}
-	s.SSRCs = ssrcs > 0
-	s.Stereo = s.Kind == media.Audio && strings.Contains(s.Codecs[0].Codec.Fmtp, "sprop-stereo=1")
-	o.Sections = append(o.Sections, s)
-	return nil
-}
-
-// checkSection checks what concerns transport and direction of one m-section.
-func (o *Offer) checkSection(m *sdp.MediaDescription, want Purpose) error {
-	kind := m.MediaName.Media
-	if len(m.MediaName.Formats) > maxPayloads {
-		return Malformed("The m-line of %s has more than %d payload types.", kind, maxPayloads)
-	}
-	if _, ok := m.Attribute("bundle-only"); m.MediaName.Port.Value == 0 && !ok {
-		return Unusable("The m-line of %s is rejected (port 0). Leave it out of the offer.", kind)
-	}
-	if proto := strings.Join(m.MediaName.Protos, "/"); !strings.HasSuffix(proto, "TLS/RTP/SAVPF") {
-		return Unusable("The m-line of %s uses %q; only UDP/TLS/RTP/SAVPF is accepted.", kind, Clip(proto))
-	}
-	if _, ok := m.Attribute("rtcp-mux"); !ok {
-		return Unusable("The m-line of %s has no rtcp-mux, which is needed.", kind)
-	}
-	if setup := o.of(m, "setup"); setup != "actpass" && setup != "active" {
-		return Unusable("The m-line of %s has setup:%s; this server is passive, so offer actpass or active.", kind, Clip(setup))
-	}
-	return checkDirection(kind, o.direction(m), want)
-}
-
-func checkDirection(kind, direction string, want Purpose) error {
-	if direction == "sendrecv" {
-		return nil
-	}
-	if want == ToPublish && direction != "sendonly" {
-		return Unusable("The m-line of %s is %s. To publish, offer sendonly.", kind, direction)
-	}
-	if want == ToWatch && direction != "recvonly" {
-		return Unusable("The m-line of %s is %s. To watch, offer recvonly.", kind, direction)
-	}
-	return nil
 }
 
 // of returns an attribute of an m-section, or the session's.
@@ -224,18 +168,6 @@ func (o *Offer) of(m *sdp.MediaDescription, key string) string {
 	return v
 }
 
-func (o *Offer) direction(m *sdp.MediaDescription) string {
-	for _, level := range [][]sdp.Attribute{m.Attributes, o.desc.Attributes} {
-		for _, a := range level {
-			switch a.Key {
-			case "sendrecv", "sendonly", "recvonly", "inactive":
-				return a.Key
-			}
-		}
-	}
-	return "sendrecv"
-}
-
 // checkBundle wants all m-sections on one transport (RFC 9725 section 4.4.1).
 func (o *Offer) checkBundle() error {
 	if len(o.Sections) < 2 {
@@ -243,13 +175,11 @@ func (o *Offer) checkBundle() error {
 	}
 	group, _ := o.desc.Attribute("group")
 	mids := strings.Fields(group)
-	for _, m := range o.desc.MediaDescriptions {
-		mid, _ := m.Attribute("mid")
-		found := false
-		for i := 1; i < len(mids) && mids[0] == "BUNDLE"; i++ {
-			found = found || mids[i] == mid
+	for _, s := range o.Sections {
+		if s.Refused() {
+			continue
 		}
-		if !found || mid == "" {
+		if s.Mid == "" || len(mids) == 0 || mids[0] != "BUNDLE" || !slices.Contains(mids[1:], s.Mid) {
 			return Unusable("The m-lines are not in one BUNDLE group. Offer with the bundle policy max-bundle.")
 		}
 	}

@@ -32,14 +32,14 @@ func TestOffersOfClients(t *testing.T) {
 	}{
 		{
 			"chromium-publish", ToPublish,
-			Codec{Payload: 111, Codec: media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2, Fmtp: "minptime=10;useinbandfec=1"}},
-			Codec{Payload: 96, Codec: media.Codec{Name: media.VP8, ClockRate: 90000}, RTX: 97, RTXFmtp: "apt=96", NACK: true},
+			Codec{Payload: 111, Codec: media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2, Fmtp: "minptime=10;useinbandfec=1"}, TransportCC: true},
+			Codec{Payload: 96, Codec: media.Codec{Name: media.VP8, ClockRate: 90000}, RTX: 97, RTXFmtp: "apt=96", NACK: true, TransportCC: true},
 			"F7gI",
 		},
 		{
 			"firefox-publish", ToPublish,
 			Codec{Payload: 109, Codec: media.Codec{Name: media.Opus, ClockRate: 48000, Channels: 2, Fmtp: "maxplaybackrate=48000;stereo=1;useinbandfec=1"}},
-			Codec{Payload: 120, Codec: media.Codec{Name: media.VP8, ClockRate: 90000, Fmtp: "max-fs=12288;max-fr=60"}, RTX: 124, RTXFmtp: "apt=120", NACK: true},
+			Codec{Payload: 120, Codec: media.Codec{Name: media.VP8, ClockRate: 90000, Fmtp: "max-fs=12288;max-fr=60"}, RTX: 124, RTXFmtp: "apt=120", NACK: true, TransportCC: true},
 			"9a8b7c6d",
 		},
 		{
@@ -154,6 +154,68 @@ func TestBadOffers(t *testing.T) {
 	}
 }
 
+// What a viewer offers beside a video and an audio is refused by itself.
+func TestRefusedSections(t *testing.T) {
+	t.Parallel()
+	good := read(t, "safari-watch")
+	more := "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v2\r\na=rtpmap:96 VP8/90000\r\n" +
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n"
+	o, err := Parse(good+more, ToWatch)
+	require.NoError(t, err)
+	require.Len(t, o.Sections, 4)
+	for i, refused := range []bool{false, false, true, true} {
+		assert.Equal(t, refused, o.Sections[i].Refused(), i)
+	}
+	assert.Equal(t, Section{Line: "application", Proto: "UDP/DTLS/SCTP", Mid: "d"}, o.Sections[3])
+
+	deaf := strings.NewReplacer("SAVPF 111 9 0 8", "SAVPF 111", "opus/48000/2", "x/1").Replace(good)
+	o, err = Parse(deaf, ToWatch)
+	require.NoError(t, err)
+	assert.True(t, o.Sections[0].Refused(), "no codec")
+	o, err = Parse(strings.Replace(good, "m=audio 9", "m=audio 0", 1), ToWatch)
+	require.NoError(t, err)
+	assert.True(t, o.Sections[0].Refused(), "port 0")
+
+	for name, bad := range map[string]string{
+		"nothing left": strings.NewReplacer("m=audio", "m=text", "m=video", "m=application").Replace(good),
+		"no mid":       strings.ReplaceAll(good, "a=mid:0\r\n", ""),
+		"long mid":     strings.ReplaceAll(good, "a=mid:0", "a=mid:"+strings.Repeat("0", 33)),
+		"no bundle":    strings.ReplaceAll(good, "a=group:BUNDLE", "a=group:LS"),
+	} {
+		_, err := Parse(bad, ToWatch)
+		var e *Error
+		require.ErrorAs(t, err, &e, name)
+	}
+}
+
+func TestTransportCC(t *testing.T) {
+	t.Parallel()
+	good := read(t, "safari-watch")
+	for in, want := range map[string]uint8{
+		"a=extmap:3 " + transportCC:                 3,
+		"a=extmap:14/recvonly " + transportCC:       14,
+		"a=extmap:1/sendrecv " + transportCC + " x": 1,
+		"a=extmap:3/sendonly " + transportCC:        0,
+		"a=extmap:3/inactive " + transportCC:        0,
+		"a=extmap:0 " + transportCC:                 0,
+		"a=extmap:15 " + transportCC:                0,
+		"a=extmap:300 " + transportCC:               0,
+		"a=extmap:x " + transportCC:                 0,
+		"a=extmap:3 urn:other":                      0,
+		"a=extmap:3":                                0,
+	} {
+		plain := strings.ReplaceAll(good, transportCC, "urn:none")
+		o, err := Parse(strings.Replace(plain, "m=audio", in+"\r\nm=audio", 1), ToWatch)
+		require.NoError(t, err)
+		assert.Equal(t, want, o.Sections[0].TransportCC, in)
+		assert.Equal(t, want, o.Sections[1].TransportCC, "the session's are for all: %s", in)
+		o, err = Parse(plain+in+"\r\n", ToWatch)
+		require.NoError(t, err)
+		assert.Zero(t, o.Sections[0].TransportCC, in)
+		assert.Equal(t, want, o.Sections[1].TransportCC, in)
+	}
+}
+
 func TestWatchingDirections(t *testing.T) {
 	t.Parallel()
 	good := read(t, "safari-watch")
@@ -203,6 +265,14 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(strings.ReplaceAll(string(b), "\n", "\r\n"), strings.Contains(file, "publish"))
 	}
+	watch := strings.ReplaceAll(read(f, "safari-watch"), "\r\n", "\n")
+	for _, seed := range []string{
+		"", "v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0 8 9\r\na=mid:a\r\na=fingerprint:sha-256 AA\r\n",
+		strings.ReplaceAll(watch, "apt=96", "apt=apt=;"), strings.ReplaceAll(watch, "/90000", "/"),
+		strings.ReplaceAll(watch, "m=audio", "a=extmap:15/sendonly "+transportCC+"\nm=text"),
+	} {
+		f.Add(seed, false)
+	}
 	f.Fuzz(func(t *testing.T, text string, publish bool) {
 		want := ToWatch
 		if publish {
@@ -219,9 +289,15 @@ func FuzzParse(f *testing.F) {
 		if len(o.Sections) == 0 || len(o.Sections) > maxSections {
 			t.Fatalf("%d sections", len(o.Sections))
 		}
+		if o.Ufrag == "" || o.Fingerprint.Hash == "" {
+			t.Fatalf("no ufrag or fingerprint: %+v", o)
+		}
 		for _, s := range o.Sections {
-			if len(s.Codecs) == 0 || len(s.Codecs) > maxPayloads {
-				t.Fatalf("%d codecs", len(s.Codecs))
+			if s.Refused() && publish || s.Refused() != (len(s.Codecs) == 0) || len(s.Codecs) > maxPayloads {
+				t.Fatalf("%d codecs, refused: %v", len(s.Codecs), s.Refused())
+			}
+			if s.TransportCC > 14 || len(s.Mid) > maxMid || !publish && !s.Refused() && s.Mid == "" {
+				t.Fatalf("%+v", s)
 			}
 		}
 		if _, err := o.Text(); err != nil {
