@@ -24,6 +24,13 @@ func open(t testing.TB, listen string) *Port {
 	t.Helper()
 	p, err := Listen(Config{Listen: listen, Metrics: metric.New()})
 	require.NoError(t, err)
+	run(t, p)
+	return p
+}
+
+// run runs an open port until the test ends.
+func run(t testing.TB, p *Port) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
@@ -31,7 +38,6 @@ func open(t testing.TB, listen string) *Port {
 		cancel()
 		require.NoError(t, <-ended)
 	})
-	return p
 }
 
 // dial opens a UDP socket that hears only the port's address.

@@ -5,10 +5,13 @@ import (
 	"net/netip"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/metric"
 )
 
 func TestPlainBindingIsAnswered(t *testing.T) {
@@ -92,4 +95,55 @@ func TestStunclient(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), program, "-p", strconv.Itoa(int(p.Addr().Port())), "127.0.0.1").CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "UDP reflexive addr: 127.0.0.1:")
+}
+
+// Datagrams of every size that differs: what is taken in is whole.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	in := newInbox()
+	require.NoError(t, p.Register("ours", in))
+	c := dial(t, p)
+	p.Learn(local(c), "ours")
+	for _, size := range []int{0, 1, 3, 4, 1500, 2047, 2048, 2049, 9000, 65507, 12} {
+		b := []byte(strings.Repeat("\x80", size))
+		_, err := c.Write(b)
+		require.NoError(t, err)
+		if size >= 4 && size <= maxDatagram {
+			require.Equal(t, got{string(b), local(c)}, in.next(t))
+		}
+	}
+	require.EqualValues(t, 3, p.count.garbage.Value(), "too short")
+	require.EqualValues(t, 3, p.count.long.Value(), "too long")
+	require.Empty(t, in)
+}
+
+// A batch that waited when the server starts, with Receivers that fail in it:
+// all others' datagrams are handed on, in order.
+func TestFailingReceiverCostsNoneOfTheBatch(t *testing.T) {
+	t.Parallel()
+	p, err := Listen(Config{Listen: "127.0.0.1:0", Metrics: metric.New()})
+	require.NoError(t, err)
+	in := newInbox()
+	require.NoError(t, p.Register("good", in))
+	for i := range 3 {
+		require.NoError(t, p.Register("bad"+strconv.Itoa(i), failing{}))
+	}
+	c := dial(t, p)
+	var want []string
+	for i := range 100 {
+		good := string(stunMessage(0x0001, usernameAttr("good:"+strconv.Itoa(i))...))
+		want = append(want, good)
+		_, err = c.Write([]byte(good))
+		require.NoError(t, err)
+		_, err = c.Write(stunMessage(0x0001, usernameAttr("bad"+strconv.Itoa(i%4)+":x")...))
+		require.NoError(t, err)
+	}
+	run(t, p)
+	for _, w := range want {
+		require.Equal(t, w, in.next(t).b)
+	}
+	eventually(t, "all read", func() bool { return p.count.ice.Value() == 200 })
+	require.EqualValues(t, 3, p.count.panics.Value())
+	eventually(t, "nobody's dropped", func() bool { return p.count.unknown.Value() == 97 })
 }

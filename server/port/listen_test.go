@@ -1,0 +1,46 @@
+package port
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A second server on the same number is told what is taken, whatever the
+// sockets of the first one share.
+func TestSecondServerIsRefused(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	_, err := Listen(Config{Listen: p.Addr().String()})
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, "cannot open TCP port "+number(p.HTTP().Addr()))
+}
+
+// Where only UDP is taken, nothing of the number is kept.
+func TestTakenUDPIsRefused(t *testing.T) {
+	t.Parallel()
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	refusesUDP(t, taken)
+}
+
+// refusesUDP expects the number of a UDP socket to be refused and its TCP half
+// to be free afterwards.
+func refusesUDP(t *testing.T, taken *net.UDPConn) {
+	t.Helper()
+	_, err := Listen(Config{Listen: taken.LocalAddr().String()})
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, "cannot open UDP port "+number(taken.LocalAddr()))
+	l, err := net.Listen("tcp4", taken.LocalAddr().String())
+	require.NoError(t, err)
+	_ = l.Close()
+}
+
+// number returns the port number of an address, as text.
+func number(a net.Addr) string {
+	_, n, _ := net.SplitHostPort(a.String())
+	return n
+}
