@@ -56,7 +56,7 @@ var may = map[string][]string{
 	},
 	"server/rtc/egress": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/hub", "server/rtc/offer",
+		"server/port", "server/port/limit", "server/hub", "server/rtc/offer",
 	},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {

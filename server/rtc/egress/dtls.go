@@ -5,129 +5,87 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"sync"
-	"time"
 
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
 )
 
-const handshakeTimeout = 10 * time.Second
-
 // Ends of a viewer that its own transport brings about.
 var (
 	ErrFingerprint = errors.New("the certificate is not the one that the offer named")
 	ErrHandshake   = errors.New("the DTLS handshake failed")
 	ErrHungUp      = errors.New("the viewer closed the connection")
+
+	errProfile = errors.New("the client asked for no SRTP")
 )
 
-// pipe is the packet connection that DTLS sees: what arrives is put in by the
-// port's reader, what leaves goes to wherever the viewer is.
-type pipe struct {
-	viewer *Viewer
-	in     chan []byte
-	done   chan struct{}
-	once   sync.Once
+// server returns the library's side of a handshake. There is no cookie
+// exchange: only an address that has passed an ICE check gets here, which
+// proves more than a cookie, and saves a round trip.
+func (v *Viewer) server(p *pipe, s *secrets) (*dtls.Conn, error) {
+	return dtls.ServerWithOptions(p, p.RemoteAddr(),
+		dtls.WithCertificates(v.engine.certificate),
+		// Every WebRTC endpoint has this suite (RFC 8827 section 6.5), and settled knows no other.
+		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithClientAuth(dtls.RequireAnyClientCert),
+		dtls.WithVerifyPeerCertificate(v.verify),
+		dtls.WithInsecureSkipVerifyHello(true),
+		dtls.WithKeyLogWriter(s),
+		dtls.WithServerHelloMessageHook(s.hello))
 }
 
-func newPipe(v *Viewer) *pipe {
-	return &pipe{viewer: v, in: make(chan []byte, 16), done: make(chan struct{})}
-}
-
-// put hands one datagram to DTLS; it is dropped when DTLS does not keep up.
-func (p *pipe) put(b []byte) {
-	select {
-	case p.in <- append([]byte(nil), b...):
-	default:
+// verify compares the certificate, whose key the client has shown to own by
+// now, with the fingerprint of the offer: that is all the trust there is (RFC
+// 8827 section 5.6.4).
+func (v *Viewer) verify(certificates [][]byte, _ [][]*x509.Certificate) error {
+	if len(certificates) == 0 || !matches(v.print, certificates[0]) {
+		return ErrFingerprint
 	}
-}
-
-func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
-	select {
-	case d := <-p.in:
-		return copy(b, d), p.RemoteAddr(), nil
-	case <-p.done:
-		return 0, nil, net.ErrClosed
-	}
-}
-
-func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
-	if to := p.viewer.to.Load(); to != nil {
-		p.viewer.engine.send(b, *to)
-	}
-	return len(b), nil
-}
-
-func (p *pipe) Close() error {
-	p.once.Do(func() { close(p.done) })
 	return nil
 }
 
-// RemoteAddr is constant, whatever the viewer's address: DTLS only compares it.
-func (p *pipe) RemoteAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4zero, Port: 1} }
-
-func (p *pipe) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(netip.AddrPort{}) }
-func (p *pipe) SetDeadline(time.Time) error      { return nil }
-func (p *pipe) SetReadDeadline(time.Time) error  { return nil }
-func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
-
-// handshake runs DTLS to its end: keys first, then until either side closes.
-func (v *Viewer) handshake(ctx context.Context) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			v.engine.log.Error("viewer's handshake", "panic", fault)
-			v.Close(ErrHandshake)
-		}
-	}()
-	conn, err := v.secure(ctx)
+// secure shakes hands and gives the shard the keys. When it returns, no
+// goroutine is left to DTLS: the library's connection is closed without the
+// client hearing of it, and settled does the rest.
+func (v *Viewer) secure(ctx context.Context, a *attempt) error {
+	var s secrets
+	conn, err := v.server(a.pipe, &s)
 	if err != nil {
-		v.Close(err)
-		return
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
-	var b [1]byte
-	var temporary *dtls.TemporaryError
-	for err == nil || errors.As(err, &temporary) { // temporary: data, which nobody negotiated
-		_, err = conn.Read(b[:])
-	}
-	v.Close(ErrHungUp)
-	_ = conn.Close()
-}
-
-// secure shakes hands, checks the certificate and gives the shard the keys.
-func (v *Viewer) secure(ctx context.Context) (*dtls.Conn, error) {
-	conn, err := dtls.ServerWithOptions(v.pipe, v.pipe.RemoteAddr(),
-		dtls.WithCertificates(v.engine.certificate),
-		dtls.WithClientAuth(dtls.RequireAnyClientCert),
-		dtls.WithInsecureSkipVerify(true), // the fingerprint is checked instead
-		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
-		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = v.pipe.Close() }) // the pipe has no deadlines
-	defer stop()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
 	in, out, err := v.keys(conn)
 	if err != nil {
 		_ = conn.Close()
-		return nil, err
+		return err
+	}
+	a.pipe.mute()
+	_ = conn.Close()
+	kept, err := s.settle(a.pipe)
+	if err != nil {
+		return err
 	}
 	v.in.use(in)
-	v.mu.Lock()
-	v.conn = conn
-	v.mu.Unlock()
+	alert, ok := v.dtls.settle(kept)
+	if !ok {
+		v.goodbye(kept)
+		return nil
+	}
 	v.shard.post(v, func(s *shard, v *Viewer) { s.add(v, out) })
-	return conn, nil
+	if alert != nil {
+		v.record(alert, netip.AddrPort{})
+	}
+	return nil
 }
 
 // keys derives the SRTP contexts (RFC 5764 section 4.2).
@@ -136,12 +94,9 @@ func (v *Viewer) keys(conn *dtls.Conn) (in, out *srtp.Context, err error) {
 	if !ok {
 		return nil, nil, ErrHandshake
 	}
-	if len(state.PeerCertificates) == 0 || !matches(v.print, state.PeerCertificates[0]) {
-		return nil, nil, ErrFingerprint
-	}
 	chosen, ok := conn.SelectedSRTPProtectionProfile()
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: no SRTP profile in common", ErrHandshake)
+		return nil, nil, fmt.Errorf("%w: %w", ErrHandshake, errProfile)
 	}
 	profile := srtp.ProtectionProfile(chosen)
 	key, errKey := profile.KeyLen()

@@ -29,10 +29,6 @@ const (
 	consentTimeout = 30 * time.Second
 )
 
-// maxHellos is how many handshakes may wait to be started; more are dropped
-// and their clients repeat them.
-const maxHellos = 256
-
 // Ends of a viewer that the engine brings about.
 var (
 	ErrUnconnected = errors.New("the viewer never connected")
@@ -56,7 +52,7 @@ type Engine struct {
 	print       string // "sha-256 AB:CD…"
 	shards      []*shard
 	count       *counters
-	hellos      chan *Viewer // whose handshake Run is to start
+	handshakes  *handshakes
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -78,8 +74,9 @@ func New(cfg Config) (*Engine, error) {
 	sum := sha256.Sum256(certificate.Certificate[0])
 	e := &Engine{
 		port: cfg.Port, log: cfg.Log, certificate: certificate, print: "sha-256 " + colons(sum[:]),
-		count: newCounters(cfg.Metrics), hellos: make(chan *Viewer, maxHellos), viewers: map[*Viewer]struct{}{},
+		count: newCounters(cfg.Metrics), viewers: map[*Viewer]struct{}{},
 	}
+	e.handshakes = newHandshakes(e.port.Announced(), cfg.Metrics)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,8 +120,8 @@ func (e *Engine) attend(ctx context.Context, handshakes *sync.WaitGroup) {
 		select {
 		case <-ctx.Done():
 			return
-		case v := <-e.hellos:
-			handshakes.Go(func() { v.handshake(ctx) })
+		case <-e.handshakes.wake:
+			e.handshakes.start(ctx, handshakes)
 		case now := <-tick.C:
 			for _, v := range e.all() {
 				v.expire(now)

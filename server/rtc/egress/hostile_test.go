@@ -355,7 +355,7 @@ func TestHandshakeThatStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := r.secure(ctx)
+		err := r.secure(ctx, &attempt{viewer: r.Viewer, pipe: newPipe(r.Viewer)})
 		ended <- err
 	}()
 	cancel()

@@ -11,7 +11,6 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/rtc/offer"
-	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
 )
 
@@ -26,8 +25,7 @@ type Viewer struct {
 	shard   *shard
 	sub     *hub.Subscription
 	print   offer.Fingerprint
-	session int64 // number in the SDP's o= line
-	pipe    *pipe
+	session int64   // number in the SDP's o= line
 	lanes   []*lane // what they hold is owned by the shard
 	created time.Time
 	done    chan struct{}
@@ -39,12 +37,11 @@ type Viewer struct {
 	mu      sync.Mutex
 	ice     generation
 	address address
-	shaking bool
-	conn    *dtls.Conn // nil until the handshake is done
 	reason  error
 	endings []func() // what AfterEnd was given
 
 	// guard themselves
+	dtls   association
 	in     inbound
 	wishes wishes
 
@@ -58,7 +55,6 @@ func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 		engine: e, sub: sub, print: o.Fingerprint, session: rand.Int64N(1 << 62),
 		created: time.Now(), done: make(chan struct{}), ice: generation{current: newCredentials()},
 	}
-	v.pipe = newPipe(v)
 	for _, s := range o.Sections {
 		if !s.Refused() {
 			v.lanes = append(v.lanes, newLane(s))
@@ -124,33 +120,16 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 	case b[0] < 4:
 		v.check(b, from)
 	case b[0] >= 20 && b[0] < 64:
-		v.hello()
-		v.pipe.put(b)
+		v.record(b, from)
 	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
 		v.feedback(b)
-	}
-}
-
-// hello has the handshake started by a viewer's first DTLS packet.
-func (v *Viewer) hello() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.shaking || v.reason != nil {
-		return
-	}
-	select {
-	case v.engine.hellos <- v:
-		v.shaking = true
-	default:
 	}
 }
 
 func (v *Viewer) heard(now time.Time) { v.lastTime.Store(now.UnixNano()) }
 
 func (v *Viewer) expire(now time.Time) {
-	v.mu.Lock()
-	connected := v.conn != nil
-	v.mu.Unlock()
+	connected := v.dtls.connected()
 	switch {
 	case !connected && now.Sub(v.created) > connectTimeout:
 		v.Close(ErrUnconnected)
@@ -198,14 +177,10 @@ func (v *Viewer) Close(reason error) {
 	if v.ice.next != nil {
 		ufrags = append(ufrags, v.ice.next.ufrag)
 	}
-	conn := v.conn
 	v.mu.Unlock()
 
 	v.shard.post(v, (*shard).remove)
-	if conn != nil {
-		_ = conn.Close() // sends close_notify
-	}
-	_ = v.pipe.Close()
+	v.dtls.close(v)
 	for _, u := range ufrags {
 		v.engine.port.Unregister(u)
 	}
