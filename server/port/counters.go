@@ -7,6 +7,7 @@ import "github.com/heliograph/heliograph/server/metric"
 type counters struct {
 	datagramCounters
 	relay   relayCounters
+	framed  framedCounters
 	streams streamCounters
 }
 
@@ -23,10 +24,16 @@ type relayCounters struct {
 	in, out, foreign, refused, full, closed *metric.Counter
 }
 
+// framedCounters are those of ICE over TCP.
+type framedCounters struct {
+	in, out, refused, full, closed *metric.Counter
+}
+
 // streamCounters are those of the TCP connections.
 type streamCounters struct {
-	http, turn               *metric.Counter // by class
-	garbage, silent, evicted *metric.Counter // closed
+	http, turn, ice, rtmp, rtsp               *metric.Counter // by class
+	secure                                    *metric.Counter // handshakes done
+	garbage, silent, evicted, crowd, unagreed *metric.Counter // closed
 }
 
 func newCounters(r *metric.Registry) *counters {
@@ -55,12 +62,25 @@ func newCounters(r *metric.Registry) *counters {
 			full:    c("relay_full_total", "Datagrams to TURN clients dropped: pipe full."),
 			closed:  c("relay_closed_total", "Datagrams to closed relayed addresses, dropped."),
 		},
+		framed: framedCounters{
+			in:      c("ice_tcp_in_total", "Datagrams received by ICE over TCP."),
+			out:     c("ice_tcp_out_total", "Datagrams sent by ICE over TCP."),
+			refused: c("ice_tcp_refused_total", "Connections for ICE over TCP closed: too many."),
+			full:    c("ice_tcp_full_total", "Datagrams by ICE over TCP dropped: pipe full."),
+			closed:  c("ice_tcp_closed_total", "Datagrams to closed connections of ICE over TCP, dropped."),
+		},
 		streams: streamCounters{
-			http:    c("tcp_http_total", "HTTP connections accepted."),
-			turn:    c("tcp_turn_total", "TURN connections accepted."),
-			garbage: c("tcp_garbage_total", "Connections closed: of no protocol served here."),
-			silent:  c("tcp_silent_total", "Connections closed: nothing said in time."),
-			evicted: c("tcp_evicted_total", "Silent connections closed to make room for new ones."),
+			http:     c("tcp_http_total", "HTTP connections accepted."),
+			turn:     c("tcp_turn_total", "TURN connections accepted."),
+			ice:      c("tcp_ice_total", "Connections for ICE over TCP accepted."),
+			rtmp:     c("tcp_rtmp_total", "RTMP connections accepted."),
+			rtsp:     c("tcp_rtsp_total", "RTSP connections accepted."),
+			secure:   c("tcp_tls_total", "TLS handshakes done, whatever is spoken within."),
+			garbage:  c("tcp_garbage_total", "Connections closed: of no protocol served here."),
+			silent:   c("tcp_silent_total", "Connections closed: nothing said in time."),
+			evicted:  c("tcp_evicted_total", "Silent connections closed to make room for new ones."),
+			crowd:    c("tcp_crowd_total", "Connections closed: too many of one network."),
+			unagreed: c("tcp_tls_failed_total", "Connections closed: TLS handshake failed or not finished in time."),
 		},
 	}
 }

@@ -1,11 +1,12 @@
 // Package port is the one port of the server: a TCP listener and UDP sockets
 // with the same number, one socket for each processor where the kernel spreads
 // the clients over them. It tells apart what arrives and hands it on:
-// HTTP connections, TURN over TCP and UDP, and the datagrams of each ICE
-// session (checks, DTLS, SRTP) to the Receiver registered for it. Plain STUN
-// Binding requests it answers itself. It also holds the relay: virtual
-// addresses that TURN clients are given, which are pipes to our own sessions
-// and no sockets.
+// HTTP, RTMP and RTSP connections, TURN over TCP and UDP, and the datagrams of
+// each ICE session (checks, DTLS, SRTP), which come by UDP and by ICE over TCP,
+// to the Receiver registered for it. Connections that begin with TLS it
+// decrypts and tells apart again. Plain STUN Binding requests it answers
+// itself. It also holds the relay: virtual addresses that TURN clients are
+// given, which are pipes to our own sessions and no sockets.
 //
 // It knows no session, no stream and no key: it believes that an address
 // belongs to a session when told so by Learn, after somebody else has checked
@@ -14,6 +15,7 @@ package port
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,16 +30,18 @@ import (
 var (
 	// ErrUsed says that a ufrag is registered already.
 	ErrUsed = errors.New("ufrag is in use")
-	// ErrFull says that the relay's pipe is full, because its client reads more
-	// slowly than is sent, and the datagrams, or the rest of them, were dropped. It
-	// is no fault: the caller goes on with the next keyframe.
-	ErrFull = errors.New("relay pipe full")
+	// ErrFull says that the pipe to a client behind the relay or a TCP connection
+	// is full, because the client reads more slowly than is sent, and the
+	// datagrams, or the rest of them, were dropped. It is no fault: the caller goes
+	// on with the next keyframe.
+	ErrFull = errors.New("pipe to the client is full")
 	// ErrCongested says that the socket's buffer is full, for everybody and not
 	// because of the receiver: the datagrams, or the rest of them, are lost as they
 	// might be later on their way.
 	ErrCongested = errors.New("socket buffer full")
-	// ErrGone says that the relayed address a datagram was meant for is closed.
-	ErrGone = errors.New("relayed address is closed")
+	// ErrGone says that the relayed address or the TCP connection that a datagram
+	// was meant for is closed.
+	ErrGone = errors.New("way to the client is closed")
 	// ErrNoPort says that no virtual port is free for another relayed address.
 	ErrNoPort = errors.New("no free relay port")
 )
@@ -50,8 +54,9 @@ const (
 
 // Config is what Listen needs.
 type Config struct {
-	Listen      string   // host:port; port 0 takes one that is free for UDP and TCP
-	PublicHosts []string // names or addresses to announce; empty: found from the interfaces
+	Listen      string      // host:port; port 0 takes one that is free for UDP and TCP
+	PublicHosts []string    // names or addresses to announce; empty: found from the interfaces
+	TLS         *tls.Config // with a certificate, for connections that begin with TLS; nil closes them
 	Log         *slog.Logger
 	Metrics     *metric.Registry // may be nil
 }
@@ -66,6 +71,7 @@ type Port struct {
 	streams   *streams
 	turn      *turnPipe
 	relay     *relay
+	framed    *framed
 	sessions  *sessions
 	plain     *limit.Sources
 	count     *counters
@@ -98,21 +104,21 @@ func Listen(cfg Config) (*Port, error) {
 		}
 		return nil, errors.Join(err, listener.Close())
 	}
-	p.streams = newStreams(listener, log, p.count)
+	p.streams = newStreams(listener, cfg.TLS, p)
 	p.turn = newTurnPipe(p)
 	return p, nil
 }
 
 // addSockets makes a sender of each socket, and the relay that they share.
 func (p *Port) addSockets(conns []*net.UDPConn) error {
-	p.relay = newRelay(p)
+	p.relay, p.framed = newRelay(p), newFramed(p)
 	segments := newSegmentation(p.log, p.count)
 	for _, c := range conns {
 		s, err := newSocket(c, segments, p.count)
 		if err != nil {
 			return err
 		}
-		p.senders = append(p.senders, Sender{socket: s, relay: p.relay})
+		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed})
 	}
 	p.senders[0].socket.checkBuffers(p.log)
 	return nil
@@ -155,6 +161,7 @@ func (p *Port) close() {
 		p.streams.close()
 		_ = p.turn.Close()
 		p.relay.closeAll()
+		p.framed.closeAll()
 	})
 }
 
@@ -167,11 +174,21 @@ func (p *Port) Announced() []netip.AddrPort {
 	return append([]netip.AddrPort(nil), p.announced...)
 }
 
-// HTTP accepts the connections that speak HTTP/1 or HTTP/2 without TLS.
-func (p *Port) HTTP() net.Listener { return p.streams.http }
+// HTTP accepts the connections that speak HTTP/1 or HTTP/2. Those within TLS
+// are a *tls.Conn for HTTP/2, and for HTTP/1 have its ConnectionState.
+func (p *Port) HTTP() net.Listener { return p.streams.door(StreamHTTP) }
 
-// TURNStreams accepts the connections that speak TURN.
-func (p *Port) TURNStreams() net.Listener { return p.streams.turn }
+// TURNStreams accepts the connections that speak TURN, within TLS or not.
+func (p *Port) TURNStreams() net.Listener { return p.streams.door(StreamTURN) }
+
+// RTMP accepts the connections that speak RTMP, within TLS or not. Unless it is
+// called before Run, they are closed.
+func (p *Port) RTMP() net.Listener { return p.streams.door(StreamRTMP) }
+
+// RTSP accepts the connections that speak RTSP, within TLS or not: those have
+// the ConnectionState of a *tls.Conn. Unless it is called before Run, they are
+// closed.
+func (p *Port) RTSP() net.Listener { return p.streams.door(StreamRTSP) }
 
 // TURNPackets reads and writes the TURN messages of the UDP socket.
 func (p *Port) TURNPackets() net.PacketConn { return p.turn }

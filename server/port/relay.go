@@ -202,21 +202,8 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		c.peer.Store(net.UDPAddrFromAddrPort(a))
 	}
 	p.count.relay.in.Inc()
-	c.deliver(b, class)
+	p.deliverSafely(b, c.addr, class)
 	return len(b), nil
-}
-
-// deliver hands the datagram to its session. It runs in the TURN server, which
-// a failing session must not take down.
-func (c *relayConn) deliver(b []byte, class Class) {
-	p := c.relay.port
-	var busy *session
-	defer func() {
-		if e := recover(); e != nil {
-			p.failed(busy, e)
-		}
-	}()
-	p.deliver(b, c.addr, class, &busy)
 }
 
 // ReadFrom waits for a datagram to the client. It comes from the address of

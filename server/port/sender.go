@@ -13,6 +13,7 @@ type Sender struct {
 	// set at construction
 	socket *socket
 	relay  *relay
+	framed *framed
 }
 
 // Sockets says how many UDP sockets the port has: one for each processor where
@@ -31,10 +32,14 @@ func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	return p.senders[0].SendSegments(b, segment, to)
 }
 
-// Send sends one datagram; to may be a virtual relayed address. It allocates
+// Send sends one datagram; to may be the address of a client behind the relay
+// or a TCP connection. It allocates
 // nothing and never blocks: see ErrFull and ErrCongested.
 func (s *Sender) Send(b []byte, to netip.AddrPort) error {
-	if s.relay.owns(to) {
+	switch {
+	case s.framed.owns(to):
+		return s.framed.send(b, to)
+	case s.relay.owns(to):
 		return s.relay.send(b, to)
 	}
 	return s.socket.send(b, to)
@@ -48,7 +53,10 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	if segment <= 0 {
 		return fmt.Errorf("segment of %d bytes", segment)
 	}
-	if s.relay.owns(to) {
+	switch {
+	case s.framed.owns(to):
+		return s.framed.sendSegments(b, segment, to)
+	case s.relay.owns(to):
 		return s.relay.sendSegments(b, segment, to)
 	}
 	return s.socket.sendSegments(b, segment, to)

@@ -72,7 +72,7 @@ func (p *Port) failed(s *session, cause any) {
 // dispatch hands one datagram of the socket to whom it is for.
 func (r *reader) dispatch(b []byte, from netip.AddrPort) {
 	p := r.port
-	if p.relay.owns(from) { // virtual addresses send through their pipe only
+	if p.framed.owns(from) || p.relay.owns(from) { // virtual addresses send through their pipe only
 		p.count.spoofed.Inc()
 		return
 	}
@@ -128,4 +128,16 @@ func (p *Port) deliver(b []byte, from netip.AddrPort, class Class, busy **sessio
 	*busy = s
 	s.receiver.Receive(b, from)
 	*busy = nil
+}
+
+// deliverSafely is deliver for callers that a failing session must not take
+// down: the TURN server and the connections.
+func (p *Port) deliverSafely(b []byte, from netip.AddrPort, class Class) {
+	var busy *session
+	defer func() {
+		if e := recover(); e != nil {
+			p.failed(busy, e)
+		}
+	}()
+	p.deliver(b, from, class, &busy)
 }
