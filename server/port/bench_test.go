@@ -82,25 +82,48 @@ func BenchmarkRelay(b *testing.B) {
 	})
 }
 
-// The receiver reads nothing: what is measured is the sender's share.
+// The receiver reads nothing: what is measured is the sender's share. Eight
+// datagrams go with one call where the kernel cuts, else with eight.
 func BenchmarkSend(b *testing.B) {
 	p := open(b, "127.0.0.1:0")
 	c := dial(b, p)
-	d := make([]byte, 10*1200)
+	to := local(c)
+	d := make([]byte, 8*1200)
 	b.Run("one", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_ = p.Send(d[:1200], local(c))
+			_ = p.Send(d[:1200], to)
+		}
+	})
+	b.Run("eight-sends", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for i := range 8 {
+				_ = p.Send(d[i*1200:(i+1)*1200], to)
+			}
 		}
 	})
 	for _, gso := range []bool{true, false} {
-		b.Run("segments10-gso-"+strconv.FormatBool(gso), func(b *testing.B) {
+		b.Run("segments8-gso-"+strconv.FormatBool(gso), func(b *testing.B) {
 			p.senders[0].socket.segments.on.Store(gso)
-			to := local(c)
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = p.SendSegments(d, 1200, to)
 			}
 		})
 	}
+}
+
+// All processors at once, each with a reader of its own.
+func BenchmarkDispatchParallel(b *testing.B) {
+	rtp := make([]byte, 1200)
+	rtp[0] = 0x80
+	p, from := full(b, 1000)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		r := newReader(p, p.senders[0].socket)
+		for i := 0; pb.Next(); i++ {
+			r.dispatch(rtp, from[i%len(from)])
+		}
+	})
 }

@@ -59,7 +59,7 @@ func TestManyClients(t *testing.T) {
 	for i, c := range conns {
 		p.Learn(local(c), []string{"ours", "other"}[i/maxAddrs%2])
 	}
-	learned := len(p.sessions.addrs)
+	learned := p.sessions.size()
 	for _, c := range conns {
 		wg.Go(func() {
 			for n := range each {

@@ -31,11 +31,47 @@ type sessions struct {
 	// guarded by mu
 	mu     sync.RWMutex
 	ufrags map[string]*session
-	addrs  map[netip.AddrPort]*session
+	// guard themselves; changed with mu held
+	shards [addressShards]addressShard
+}
+
+// addressShards is how many parts the table of addresses has, so that the
+// readers of many processors seldom want the same lock at the same time.
+const addressShards = 64
+
+// addressShard is a part of the table of addresses.
+type addressShard struct {
+	// guarded by mu
+	mu    sync.RWMutex
+	owner map[netip.AddrPort]*session
+
+	_ [32]byte // the next one's lock is on another cache line
 }
 
 func newSessions() *sessions {
-	return &sessions{ufrags: map[string]*session{}, addrs: map[netip.AddrPort]*session{}}
+	t := &sessions{ufrags: map[string]*session{}}
+	for i := range t.shards {
+		t.shards[i].owner = map[netip.AddrPort]*session{}
+	}
+	return t
+}
+
+// shard returns the part of the table an address belongs to.
+func (t *sessions) shard(a netip.AddrPort) *addressShard {
+	b := a.Addr().As16()
+	return &t.shards[(uint16(b[15])^uint16(b[13])^a.Port())%addressShards]
+}
+
+func (s *addressShard) set(a netip.AddrPort, owner *session) {
+	s.mu.Lock()
+	s.owner[a] = owner
+	s.mu.Unlock()
+}
+
+func (s *addressShard) remove(a netip.AddrPort) {
+	s.mu.Lock()
+	delete(s.owner, a)
+	s.mu.Unlock()
 }
 
 // Register makes r the Receiver of all datagrams of the session with this
@@ -69,15 +105,12 @@ func (t *sessions) forget(ufrag string) {
 	}
 	delete(t.ufrags, ufrag)
 	for _, a := range s.addrs {
-		delete(t.addrs, a)
+		t.shard(a).remove(a)
 	}
 }
 
 func (t *sessions) learn(from netip.AddrPort, ufrag string) {
-	t.mu.RLock()
-	known := t.addrs[from]
-	t.mu.RUnlock()
-	if known != nil && known.ufrag == ufrag {
+	if known := t.byAddr(from); known != nil && known.ufrag == ufrag {
 		return
 	}
 	t.mu.Lock()
@@ -86,24 +119,25 @@ func (t *sessions) learn(from netip.AddrPort, ufrag string) {
 	if s == nil {
 		return
 	}
-	if old := t.addrs[from]; old == s {
+	if old := t.byAddr(from); old == s {
 		return
 	} else if old != nil {
 		old.addrs = slices.DeleteFunc(old.addrs, func(a netip.AddrPort) bool { return a == from })
 	}
 	if len(s.addrs) == maxAddrs {
-		delete(t.addrs, s.addrs[0])
+		t.shard(s.addrs[0]).remove(s.addrs[0])
 		s.addrs = slices.Delete(s.addrs, 0, 1)
 	}
 	s.addrs = append(s.addrs, from)
-	t.addrs[from] = s
+	t.shard(from).set(from, s)
 }
 
 // byAddr finds the session that an address has proved, or nil.
 func (t *sessions) byAddr(from netip.AddrPort) *session {
-	t.mu.RLock()
-	s := t.addrs[from]
-	t.mu.RUnlock()
+	part := t.shard(from)
+	part.mu.RLock()
+	s := part.owner[from]
+	part.mu.RUnlock()
 	return s
 }
 

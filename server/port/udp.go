@@ -21,6 +21,7 @@ type reader struct {
 	batch  batch
 	answer [bindingSize]byte
 	busy   *session // whose Receiver is running
+	media  uint64   // datagrams of media that are not counted yet
 }
 
 func newReader(p *Port, s *socket) *reader {
@@ -78,7 +79,7 @@ func (r *reader) dispatch(b []byte, from netip.AddrPort) {
 	}
 	switch class := ClassifyUDP(b); class {
 	case ClassMedia:
-		p.count.media.Inc()
+		r.media++
 		p.deliver(b, from, class, &r.busy)
 	case ClassICE:
 		p.count.ice.Inc()
@@ -95,6 +96,15 @@ func (r *reader) dispatch(b []byte, from netip.AddrPort) {
 		r.answerPlain(b, from)
 	default:
 		p.count.garbage.Inc()
+	}
+}
+
+// settle counts the media of a batch at once: readers on many processors that
+// counted each datagram would wait for each other.
+func (r *reader) settle() {
+	if r.media > 0 {
+		r.port.count.media.Add(r.media)
+		r.media = 0
 	}
 }
 

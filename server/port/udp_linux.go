@@ -105,6 +105,7 @@ func (r *reader) drain() {
 		}
 		r.dispatch(b.data[i][:m.size], addressOf(&b.names[i]))
 	}
+	r.settle()
 }
 
 // addressOf reads an address as the kernel writes it. A zone is named by its

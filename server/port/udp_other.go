@@ -21,5 +21,6 @@ func (r *reader) receive() error {
 			continue
 		}
 		r.dispatch(r.batch[:n], unmap(from))
+		r.settle()
 	}
 }
