@@ -1,0 +1,97 @@
+// Package lite is what every ICE-lite agent of this server has in common (RFC
+// 8445 section 2.5): credentials, the answer to a connectivity check, and the
+// candidates of an answer. It knows no socket and no session: a caller brings
+// the datagram and sends the answer.
+package lite
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pion/stun/v4"
+)
+
+// useCandidate is the attribute with which the client nominates a pair (RFC
+// 8445 section 7.1.2).
+const useCandidate = stun.AttrType(0x0025)
+
+// ufragSize is the length of our user fragments, in characters.
+const ufragSize = 12
+
+// Credentials are one ICE generation of a session (RFC 8445 section 5.3). The
+// password is a secret of the session and its client.
+type Credentials struct {
+	Ufrag     string
+	Password  string
+	integrity stun.MessageIntegrity
+}
+
+// NewCredentials makes credentials that nobody guesses.
+func NewCredentials() Credentials {
+	c := Credentials{Ufrag: rand.Text()[:ufragSize], Password: rand.Text()}
+	c.integrity = stun.NewShortTermIntegrity(c.Password)
+	return c
+}
+
+// Check is a connectivity check of a client (RFC 8445 section 7.1).
+type Check struct {
+	Ufrag     string // ours, to which the check is addressed
+	Nominated bool   // the client wants this pair
+	message   *stun.Message
+}
+
+// ParseCheck reads a check; b is copied. It says nothing about who sent it:
+// that does ProvenBy.
+func ParseCheck(b []byte) (Check, bool) {
+	m := &stun.Message{Raw: append([]byte(nil), b...)}
+	var username stun.Username
+	if m.Decode() != nil || m.Type != stun.BindingRequest || username.GetFrom(m) != nil {
+		return Check{}, false
+	}
+	ufrag, _, _ := strings.Cut(string(username), ":")
+	return Check{Ufrag: ufrag, Nominated: m.Contains(useCandidate), message: m}, true
+}
+
+// ProvenBy says whether the one who sent the check knows the password.
+func (k Check) ProvenBy(c Credentials) bool {
+	return k.Ufrag == c.Ufrag && c.integrity.Check(k.message) == nil
+}
+
+// Answer makes the success response (RFC 8445 section 7.3.1.1). from is where
+// the client is seen. The answer is shorter than any check that proves itself.
+// It is nil when from is no address.
+func (k Check) Answer(c Credentials, from netip.AddrPort) []byte {
+	answer, err := stun.Build(k.message, stun.BindingSuccess,
+		&stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}, c.integrity, stun.Fingerprint)
+	if err != nil {
+		return nil
+	}
+	return answer.Raw
+}
+
+// Type preferences: UDP before TCP, where a lost packet delays all behind it
+// (RFC 6544 section 4.2). 6 is the direction preference of a passive candidate
+// with 13 bits behind it.
+const (
+	udpPreference    = 126
+	tcpPreference    = 90
+	localPreference  = 65535
+	passiveDirection = 2<<13 | 8191
+)
+
+// Candidates lists the candidates of an answer, as values of a=candidate:
+// every address by UDP, and then by TCP, to which clients connect (RFC 6544).
+func Candidates(addresses []netip.AddrPort) []string {
+	list := make([]string, 0, 2*len(addresses))
+	for i, a := range addresses {
+		list = append(list, fmt.Sprintf("%d 1 udp %d %s %d typ host",
+			i+1, udpPreference<<24|(localPreference-i)<<8|255, a.Addr(), a.Port()))
+	}
+	for i, a := range addresses {
+		list = append(list, fmt.Sprintf("%d 1 tcp %d %s %d typ host tcptype passive",
+			len(addresses)+i+1, tcpPreference<<24|(passiveDirection-i)<<8|255, a.Addr(), a.Port()))
+	}
+	return list
+}
