@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // from the start, rtcp-mux-only (RFC 8858, wanted by RFC 9725 section 4.4.1) and
 // stereo where the publisher sends it. It refuses an answer that would leave
 // out a part of the offer (RFC 9725 section 4.4.3).
-func finishAnswer(text string, o *offer.Offer, addresses []netip.AddrPort) (string, error) {
+func finishAnswer(text string, o *offer.Offer, ways []string) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(text); err != nil {
 		return "", fmt.Errorf("reading our own answer: %w", err)
@@ -29,7 +28,7 @@ func finishAnswer(text string, o *offer.Offer, addresses []netip.AddrPort) (stri
 		}
 		m.Attributes = finishSection(m.Attributes, o.Sections[i])
 		if i == 0 {
-			m.Attributes = append(m.Attributes, candidates(addresses)...)
+			m.Attributes = append(m.Attributes, candidates(ways)...)
 		}
 	}
 	b, err := d.Marshal()
@@ -68,15 +67,11 @@ func withStereo(fmtp string, s offer.Section) string {
 	return fmtp + ";stereo=1"
 }
 
-// candidates are our addresses as host candidates (RFC 8839 section 5.1), the
-// first preferred.
-func candidates(addresses []netip.AddrPort) []sdp.Attribute {
-	const hostPreference, component = 126, 1
-	list := make([]sdp.Attribute, 0, len(addresses)+1)
-	for i, a := range addresses {
-		priority := hostPreference<<24 | (65535-i)<<8 | (256 - component)
-		list = append(list, sdp.NewAttribute("candidate",
-			fmt.Sprintf("%d %d udp %d %s %d typ host", i+1, component, priority, a.Addr(), a.Port())))
+// candidates are the port's, and there are no more.
+func candidates(ways []string) []sdp.Attribute {
+	list := make([]sdp.Attribute, 0, len(ways)+1)
+	for _, w := range ways {
+		list = append(list, sdp.NewAttribute("candidate", w))
 	}
 	return append(list, sdp.NewPropertyAttribute("end-of-candidates"))
 }

@@ -94,7 +94,7 @@ func (p *Publisher) answer(ctx context.Context, o *offer.Offer) (string, error) 
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	return finishAnswer(p.pc.LocalDescription().SDP, o, p.mux.port.Announced())
+	return finishAnswer(p.pc.LocalDescription().SDP, o, p.mux.port.Candidates())
 }
 
 // Start begins to feed a publication of the hub whose source this is.
