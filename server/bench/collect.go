@@ -34,7 +34,7 @@ func (r *run) snapshot(ctx context.Context) snapshot {
 	}
 	for _, v := range r.viewers {
 		if v.isJoined() {
-			s.drops += uint64(v.peer.socket.drops.Load())
+			s.drops += uint64(v.client.Drops())
 		}
 	}
 	return s
@@ -158,7 +158,7 @@ func (r *run) measured(out *Report) {
 		CPUPercent: per(100*used, seconds), Cores: runtime.NumCPU(),
 		LagP99: milliseconds(t.lag.quantile(0.99)), SocketDrops: r.end.drops - r.start.drops,
 	}
-	out.Client.Saturated = out.Client.LagP99 > 10 || out.Client.SocketDrops > 0 ||
+	out.Client.Saturated = out.Client.LagP99 > milliseconds(3*roundTime) || out.Client.SocketDrops > 0 ||
 		out.Client.CPUPercent > 90*float64(out.Client.Cores)
 }
 

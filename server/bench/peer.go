@@ -2,32 +2,28 @@ package bench
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
-	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/heliograph/heliograph/server/bench/client"
 	"github.com/heliograph/heliograph/server/bench/clip"
 )
 
-// Payload types in our offers.
+// Payload types in our offers, the same for publisher and viewers.
 const (
-	ptVideo = 102
-	ptRTX   = 103
-	ptOpus  = 111
+	ptVideo = client.Video
+	ptRTX   = client.RTX
+	ptOpus  = client.Audio
 )
 
 const (
@@ -37,26 +33,22 @@ const (
 
 var errDisconnected = errors.New("the WebRTC connection broke off")
 
-// dialer makes the peers of one run.
+// dialer has what the sessions of one run share.
 type dialer struct {
 	// set at construction
-	http *http.Client
-	cert webrtc.Certificate // one for all: making it would cost more than a join
+	http     *http.Client
+	identity *client.Identity // of all viewers
 }
 
 func newDialer() (*dialer, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	id, err := client.NewIdentity()
 	if err != nil {
-		return nil, fmt.Errorf("no key for DTLS: %w", err)
+		return nil, err
 	}
-	cert, err := webrtc.GenerateCertificate(key)
-	if err != nil {
-		return nil, fmt.Errorf("no certificate for DTLS: %w", err)
-	}
-	return &dialer{http: newHTTPClient(), cert: *cert}, nil
+	return &dialer{http: newHTTPClient(), identity: id}, nil
 }
 
-// peer is one end of a WHIP or WHEP session.
+// peer is the publisher's end of its WHIP session.
 type peer struct {
 	// set at construction
 	dialer *dialer
@@ -68,21 +60,14 @@ type peer struct {
 	resource resource
 }
 
-// hooks are what a peer does with what it receives. The zero value gives
-// everything to pion.
-type hooks struct {
-	tap       func(packet []byte, arrived int64) (pass bool)
-	decrypted func(packet []byte)
-}
-
-func (d *dialer) newPeer(ip net.IP, h hooks, registry *interceptor.Registry, engine *webrtc.MediaEngine) (*peer, error) {
-	socket, err := newSocket(ip, h.tap)
+func (d *dialer) newPeer(ip net.IP, registry *interceptor.Registry, engine *webrtc.MediaEngine) (*peer, error) {
+	socket, err := newSocket(ip)
 	if err != nil {
 		return nil, err
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(socket, h)))
-	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{d.cert}})
+		webrtc.WithSettingEngine(settings(socket)))
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		_ = socket.Close()
 		return nil, fmt.Errorf("no peer connection: %w", err)
@@ -97,7 +82,7 @@ func (d *dialer) newPeer(ip net.IP, h hooks, registry *interceptor.Registry, eng
 	return p, nil
 }
 
-func settings(s *socket, h hooks) webrtc.SettingEngine {
+func settings(s *socket) webrtc.SettingEngine {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
 	e.SetICEUDPMux(s)
@@ -111,15 +96,6 @@ func settings(s *socket, h hooks) webrtc.SettingEngine {
 	e.SetNetworkTypes([]webrtc.NetworkType{network})
 	// GCM first: the other profile costs six times as much CPU on both sides.
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
-	if h.decrypted != nil {
-		e.BufferFactory = func(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-			b := &sinkBuffer{closed: make(chan struct{})}
-			if kind == packetio.RTPBufferPacket {
-				b.write = h.decrypted
-			}
-			return b
-		}
-	}
 	return e
 }
 
@@ -234,34 +210,4 @@ func (p *peer) close(ctx context.Context) {
 	case <-time.After(closeTimeout):
 	}
 	_ = p.socket.Close()
-}
-
-// sinkBuffer takes decrypted packets where pion decrypts them, instead of the
-// queue in which pion would keep them for a reader that there is none of.
-type sinkBuffer struct {
-	// set at construction
-	write  func([]byte)
-	closed chan struct{}
-
-	once sync.Once
-}
-
-// Write gives the packet on; it may not be kept.
-func (b *sinkBuffer) Write(p []byte) (int, error) {
-	if b.write != nil {
-		b.write(p)
-	}
-	return len(p), nil
-}
-
-// Read blocks until the stream is closed.
-func (b *sinkBuffer) Read([]byte) (int, error) {
-	<-b.closed
-	return 0, io.EOF
-}
-
-// Close ends Read. Pion may call it more than once.
-func (b *sinkBuffer) Close() error {
-	b.once.Do(func() { close(b.closed) })
-	return nil
 }

@@ -65,7 +65,7 @@ func (p *publisher) open(d *dialer, ip net.IP) error {
 	if err != nil {
 		return fmt.Errorf("the publisher's interceptors: %w", err)
 	}
-	if p.peer, err = d.newPeer(ip, hooks{}, registry, engine); err != nil {
+	if p.peer, err = d.newPeer(ip, registry, engine); err != nil {
 		return err
 	}
 	video := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: clip.VideoClock}

@@ -23,14 +23,17 @@ type tally struct {
 }
 
 // receiver follows the media of one viewer. Packets come to it twice: all of
-// them encrypted from the socket (packet), and the few that are worth it
-// decrypted by pion (decrypted). The header tells sequence, timestamp and the
-// end of a frame; only the stamp and the kind of frame need the payload.
+// them encrypted (packet), and the few that are worth it decrypted
+// (decrypted). The header tells sequence, timestamp and the end of a frame;
+// only the stamp and the kind of frame need the payload.
 type receiver struct {
 	// set at construction
 	tally   *atomic.Pointer[tally]
 	wantKey chan struct{} // a frame came, but no keyframe yet
 	ready   chan struct{} // closed at the first decodable frame
+
+	// set before the first packet
+	transportID uint8 // header extension with transport-wide numbers, 0 for none
 
 	mu sync.Mutex
 	// guarded by mu
@@ -38,6 +41,8 @@ type receiver struct {
 	frames       frameLine
 	join         joinState
 	packets      packetCounts
+	feedback     feedback
+	sent         sentBack
 }
 
 // frameLine are the frames of one viewer, as they arrive.
@@ -58,11 +63,10 @@ type joinState struct {
 	paramsSeen bool
 }
 
-// packetCounts count media packets. Pion may drop what comes before its DTLS
-// handshake is done, so passed and opened only compare well after a mark.
+// packetCounts count media packets.
 type packetCounts struct {
 	total  uint64 // since the start
-	passed uint64 // given to pion since the last mark
+	passed uint64 // to be decrypted, since the last mark
 	opened uint64 // of those, decrypted
 }
 
@@ -89,15 +93,21 @@ func newReceiver(t *atomic.Pointer[tally]) *receiver {
 	return &receiver{tally: t, wantKey: make(chan struct{}, 1), ready: make(chan struct{}), frames: frameLine{depth: 1}}
 }
 
-// packet takes one packet from the socket, at its arrival in ns of Unix time.
-// It returns whether pion should have it too.
+// packet takes one RTP packet, at its arrival in ns of Unix time. It returns
+// whether it is worth decrypting.
 func (r *receiver) packet(b []byte, arrived int64) bool {
 	h, ok := readRTP(b)
-	if !ok || h.pt != ptVideo && h.pt != ptOpus {
-		return true
+	if !ok {
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if number, ok := transportNumber(b, r.transportID); ok {
+		r.feedback.note(number, arrived)
+	}
+	if h.pt != ptVideo && h.pt != ptOpus {
+		return false
+	}
 	if r.join.first == 0 {
 		r.join.first = arrived
 	}
@@ -182,7 +192,7 @@ func (r *receiver) gap(now int64) {
 	r.frames.counts.longest = max(r.frames.counts.longest, d)
 }
 
-// decrypted takes a packet that pion has decrypted; b is not kept.
+// decrypted takes a packet in the clear; b is not kept.
 func (r *receiver) decrypted(b []byte) {
 	h, ok := readRTP(b)
 	if !ok || h.pt != ptVideo && h.pt != ptOpus {
@@ -231,6 +241,7 @@ func (r *receiver) mark(now int64) {
 	r.audio.mark()
 	r.frames.counts = frameCounts{}
 	r.packets.passed, r.packets.opened = 0, 0
+	r.sent = sentBack{}
 	if r.frames.lastWhole != 0 {
 		r.frames.lastWhole = now // what was missing before is not counted again
 	}
@@ -242,6 +253,7 @@ type reading struct {
 	bytes        uint64
 	frames       frameCounts
 	packets      packetCounts
+	sent         sentBack
 }
 
 // read returns the counts at now. A stall that still lasts is counted.
@@ -252,7 +264,7 @@ func (r *receiver) read(now int64) reading {
 	r.gap(now)
 	out := reading{
 		video: r.video.counts(), audio: r.audio.counts(), bytes: r.video.bytes + r.audio.bytes,
-		frames: r.frames.counts, packets: r.packets,
+		frames: r.frames.counts, packets: r.packets, sent: r.sent,
 	}
 	r.frames.counts = kept
 	return out

@@ -24,6 +24,7 @@ type run struct {
 	dialer  *dialer
 	viewers []*viewer
 	pub     *publisher
+	rounds  *rounds
 	began   time.Time
 	ip      net.IP // announced by viewers
 
@@ -63,7 +64,7 @@ func runClip(ctx context.Context, cfg Config, c *clip.Clip, progress io.Writer) 
 		return nil, err
 	}
 	defer d.http.CloseIdleConnections()
-	r := &run{cfg: cfg, dialer: d, began: time.Now()}
+	r := &run{cfg: cfg, dialer: d, began: time.Now(), rounds: newRounds()}
 	r.tally.Store(&tally{})
 	r.setPhase("publishing")
 	if r.ip, err = localAddr(cfg.WHEP.URL); err != nil {
@@ -73,7 +74,7 @@ func runClip(ctx context.Context, cfg Config, c *clip.Clip, progress io.Writer) 
 		return nil, fmt.Errorf("the publisher could not go live: %w", err)
 	}
 	for range cfg.Viewers {
-		r.viewers = append(r.viewers, newViewer(d, cfg.WHEP, &r.tally))
+		r.viewers = append(r.viewers, newViewer(d, cfg.WHEP, r.rounds, &r.tally))
 	}
 	if err := r.run(ctx, progress); err != nil {
 		return nil, err
@@ -112,6 +113,7 @@ func (r *run) watchAll(ctx context.Context, progress io.Writer) {
 	defer wg.Wait()
 	defer leave()
 	wg.Go(func() { r.printProgress(watching, progress) })
+	wg.Go(func() { r.rounds.Run(watching) })
 
 	r.before = r.baseline(ctx)
 	r.setPhase("joining")

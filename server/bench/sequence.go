@@ -19,6 +19,9 @@ type sequence struct {
 	doubles  uint64
 	bytes    uint64
 	earlier  counts // of streams that ended by a jump, since mark
+
+	past, told counts       // until mark; until the latest receiver report
+	sr         senderReport // the latest
 }
 
 // counts are packets of one kind over one span of time.
@@ -83,7 +86,15 @@ func (s *sequence) restart(h rtpHeader) {
 
 // mark forgets the counts, so that they start with the next packet.
 func (s *sequence) mark() {
+	s.past.add(s.counts())
 	s.base, s.received, s.doubles, s.bytes, s.earlier = s.top+1, 0, 0, 0, counts{}
+}
+
+// all returns what arrived since the start.
+func (s *sequence) all() counts {
+	c := s.past
+	c.add(s.counts())
+	return c
 }
 
 // counts returns what arrived since mark.

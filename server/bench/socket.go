@@ -5,34 +5,23 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"sync/atomic"
 	"time"
 )
 
 const socketBuffer = 1 << 20 // bytes asked for; the kernel may give less
 
-// socket is the one UDP socket of a peer, in the shapes that pion's ICE agent
-// takes (ice.UDPMux and the net.PacketConn it hands out). Each peer has its
-// own because servers tell viewers apart by their remote address.
-//
-// Media packets are looked at here, straight from the socket and with the
-// time at which the kernel got them; only what the tap lets pass goes on to
-// pion. So a slow load client neither costs a core nor spoils the latency.
+// socket is the one UDP socket of the publisher, in the shapes that pion's ICE
+// agent takes (ice.UDPMux and the net.PacketConn it hands out).
 type socket struct {
 	// set at construction
 	conn *net.UDPConn
 	addr *net.UDPAddr // announced as the host candidate
-	tap  func(packet []byte, arrived int64) (pass bool)
 
 	// one value after pion has taken the first answer to a connectivity check
 	checked chan struct{}
 
 	// owned by the reader
-	oob      []byte
 	response bool // the packet given to pion last was such an answer
-
-	// atomic
-	drops atomic.Uint32 // packets lost because the socket's buffer was full
 }
 
 // localAddr finds the address of this machine on the way to the host of an
@@ -57,26 +46,19 @@ func localAddr(endpoint string) (net.IP, error) {
 }
 
 // newSocket opens a socket on all addresses, so that the kernel chooses the
-// right source for each of the server's candidates, and announces ip. With a
-// nil tap everything goes to pion.
-func newSocket(ip net.IP, tap func([]byte, int64) bool) (*socket, error) {
+// right source for each of the server's candidates, and announces ip.
+func newSocket(ip net.IP) (*socket, error) {
 	network := "udp4"
 	if ip.To4() == nil {
 		network = "udp6"
 	}
 	conn, err := net.ListenUDP(network, nil)
 	if err != nil {
-		return nil, fmt.Errorf("no UDP socket for one more peer (is the limit of open files too low?): %w", err)
+		return nil, fmt.Errorf("no UDP socket (is the limit of open files too low?): %w", err)
 	}
 	_ = conn.SetReadBuffer(socketBuffer)
-	if tap != nil {
-		_ = stampArrivals(conn) // without it the time of the read counts
-	}
 	port := conn.LocalAddr().(*net.UDPAddr).Port
-	return &socket{
-		conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}, tap: tap,
-		checked: make(chan struct{}, 1), oob: make([]byte, 128),
-	}, nil
+	return &socket{conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}, checked: make(chan struct{}, 1)}, nil
 }
 
 // ReadFromAddrPort returns the next packet for pion (ice.AddrPortReaderWriter).
@@ -87,23 +69,9 @@ func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 		default:
 		}
 	}
-	for {
-		n, oobn, _, from, err := s.conn.ReadMsgUDPAddrPort(b, s.oob)
-		s.response = n > 1 && b[0] == 1 && b[1] == 1 // STUN binding success (RFC 8489)
-		if err != nil || s.tap == nil {
-			return n, from, err
-		}
-		arrived, drops := readControl(s.oob[:oobn])
-		if drops != 0 {
-			s.drops.Store(drops)
-		}
-		if arrived == 0 {
-			arrived = time.Now().UnixNano()
-		}
-		if s.tap(b[:n], arrived) {
-			return n, from, nil
-		}
-	}
+	n, from, err := s.conn.ReadFromUDPAddrPort(b)
+	s.response = n > 1 && b[0] == 1 && b[1] == 1 // STUN binding success (RFC 8489)
+	return n, from, err
 }
 
 // WriteToAddrPort sends one packet (ice.AddrPortReaderWriter).

@@ -8,15 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/interceptor"
-	"github.com/pion/rtcp"
-	"github.com/pion/webrtc/v4"
+	"github.com/heliograph/heliograph/server/bench/client"
 )
 
-const (
-	keyframeTimeout = 15 * time.Second
-	reportEvery     = time.Second
-)
+const keyframeTimeout = 15 * time.Second
 
 // joinTimes are the steps of a join, each counted from the start of the POST.
 type joinTimes struct {
@@ -31,21 +26,35 @@ type viewer struct {
 	// set at construction
 	dialer *dialer
 	to     Endpoint
+	rounds *rounds
 	recv   *receiver
+	gone   chan struct{} // one value when the server answers no checks any more
 
-	// owned by Run; the channel joined hands join and failure over
-	peer    *peer
-	join    joinTimes
-	failure error
-	joined  chan struct{} // closed when join has ended, well or badly
+	// owned by Run; the channel joined hands all but resource over
+	client   *client.Client
+	resource resource
+	join     joinTimes
+	failure  error
+	joined   chan struct{} // closed when join has ended, well or badly
+
+	// owned by the rounds
+	next due
 
 	// atomic
 	up   atomic.Bool // joined and still connected
 	lost atomic.Bool // was joined, then the connection broke off
 }
 
-func newViewer(d *dialer, to Endpoint, t *atomic.Pointer[tally]) *viewer {
-	return &viewer{dialer: d, to: to, recv: newReceiver(t), joined: make(chan struct{})}
+// due are the moments of what a viewer sends next.
+type due struct {
+	report, feedback, consent time.Time
+}
+
+func newViewer(d *dialer, to Endpoint, r *rounds, t *atomic.Pointer[tally]) *viewer {
+	return &viewer{
+		dialer: d, to: to, rounds: r, recv: newReceiver(t),
+		gone: make(chan struct{}, 1), joined: make(chan struct{}),
+	}
 }
 
 // Run joins and then watches until ctx ends or the connection is lost. It
@@ -58,34 +67,32 @@ func (v *viewer) Run(ctx context.Context, ip net.IP) {
 		v.lost.Store(v.watch(ctx) != nil)
 		v.up.Store(false)
 	}
-	if v.peer != nil {
-		v.peer.close(context.WithoutCancel(ctx))
+	v.resource.remove(context.WithoutCancel(ctx), v.dialer.http)
+	if v.client != nil {
+		v.client.Close()
 	}
 }
 
 func (v *viewer) start(ctx context.Context, ip net.IP) error {
-	engine, err := newMediaEngine()
+	var err error
+	if v.client, err = client.New(v.dialer.identity, ip, v); err != nil {
+		return err
+	}
+	began := time.Now()
+	answer, res, err := offer(ctx, v.dialer.http, v.to, v.client.Offer())
+	v.resource = res
 	if err != nil {
 		return err
 	}
-	h := hooks{tap: v.recv.packet, decrypted: v.recv.decrypted}
-	if v.peer, err = v.dialer.newPeer(ip, h, &interceptor.Registry{}, engine); err != nil {
+	answered := time.Now()
+	if err := v.client.Accept(answer); err != nil {
 		return err
 	}
-	receive := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
-	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
-		if _, err = v.peer.pc.AddTransceiverFromKind(kind, receive); err != nil {
-			return fmt.Errorf("no offer: %w", err)
-		}
-	}
-	began, answered, err := v.peer.negotiate(ctx, v.to)
-	if err != nil {
+	v.recv.transportID = v.client.TransportCC()
+	if err := v.client.Connect(ctx); err != nil {
 		return err
 	}
-	connected, err := v.peer.connected(ctx)
-	if err != nil {
-		return err
-	}
+	connected := time.Now()
 	if err := v.waitKeyframe(ctx); err != nil {
 		return err
 	}
@@ -131,43 +138,72 @@ func (v *viewer) requestKeyframe() {
 	v.recv.mu.Lock()
 	ssrc := v.recv.video.ssrc
 	v.recv.mu.Unlock()
-	_ = v.peer.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
+	_ = v.client.SendRTCP(keyframeRequest(ssrc))
 }
 
-// watch sends a receiver report every second, as every browser does, until
-// ctx ends (nil) or the connection breaks off.
+// watch lets the rounds serve the viewer until ctx ends (nil) or the
+// connection breaks off.
 func (v *viewer) watch(ctx context.Context) error {
-	tick := time.NewTicker(reportEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case s := <-v.peer.state:
-			if s == webrtc.PeerConnectionStateFailed || s == webrtc.PeerConnectionStateClosed {
-				return errDisconnected
-			}
-		case <-tick.C:
-			_ = v.peer.pc.WriteRTCP([]rtcp.Packet{v.recv.report()})
+	v.client.Detach() // where it cannot be, the client goes on reading by itself
+	v.rounds.add(v)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-v.client.Ended():
+	case <-v.gone:
+	}
+	return errDisconnected
+}
+
+// Packet takes what comes (client.Handler).
+func (v *viewer) Packet(b []byte, arrived int64) {
+	if len(b) > 1 && b[1] >= 192 && b[1] <= 223 { // RFC 5761 section 4
+		if plain, err := v.client.OpenRTCP(b[:0], b); err == nil {
+			v.recv.noteSenderReport(plain, arrived)
 		}
+		return
+	}
+	if !v.recv.packet(b, arrived) {
+		return
+	}
+	if plain, err := v.client.OpenRTP(b[:0], b); err == nil {
+		v.recv.decrypted(plain)
 	}
 }
 
-// report is a receiver report (RFC 3550 6.4.2) on both streams.
-func (r *receiver) report() rtcp.Packet {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rr := &rtcp.ReceiverReport{SSRC: 1}
-	for _, s := range []*sequence{&r.video, &r.audio} {
-		if s.started {
-			rr.Reports = append(rr.Reports, rtcp.ReceptionReport{
-				SSRC:               s.ssrc,
-				TotalLost:          uint32(min(s.counts().Lost, 1<<24-1)),
-				LastSequenceNumber: uint32(s.top - 1<<16),
-			})
+// tell sends what a browser sends back while it watches, each when it is due.
+// It returns scratch.
+func (v *viewer) tell(now time.Time, scratch []byte) []byte {
+	if !v.up.Load() {
+		return scratch
+	}
+	if passed(&v.next.consent, now, consentEvery) && !v.client.Check(now) {
+		select {
+		case v.gone <- struct{}{}:
+		default:
 		}
 	}
-	return rr
+	if passed(&v.next.report, now, reportEvery) {
+		scratch = v.recv.appendReport(scratch[:0], now.UnixNano())
+		_ = v.client.SendRTCP(scratch)
+	}
+	if v.recv.transportID != 0 && passed(&v.next.feedback, now, feedbackEvery) {
+		if scratch = v.recv.appendFeedback(scratch[:0], v.client.ReducedSize()); len(scratch) > 0 {
+			_ = v.client.SendRTCP(scratch)
+		}
+	}
+	return scratch
+}
+
+// passed tells whether a moment has come, and sets the next one.
+func passed(at *time.Time, now time.Time, every time.Duration) bool {
+	if now.Before(*at) {
+		return false
+	}
+	if *at = at.Add(every); now.After(*at) { // the first one, or much too late
+		*at = now.Add(every)
+	}
+	return true
 }
 
 // cancelled tells whether err only says that the run was ended early.

@@ -1,0 +1,95 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// socketBuffer is what is asked of the kernel, in bytes; it may give less.
+const socketBuffer = 1 << 20
+
+// maxDatagram is the longest datagram taken in.
+const maxDatagram = 2048
+
+// socket is the one UDP socket of a client. Each has its own because servers
+// tell viewers apart by their address.
+type socket struct {
+	// set at construction
+	port uint16
+
+	// guarded by mu
+	mu   sync.Mutex
+	conn *net.UDPConn // nil after detach and close
+	fd   int          // after detach; -1 otherwise
+
+	// atomic
+	drops atomic.Uint32 // packets lost because the socket's buffer was full
+}
+
+func openSocket(ipv4 bool) (*socket, error) {
+	network := "udp6"
+	if ipv4 {
+		network = "udp4"
+	}
+	conn, err := net.ListenUDP(network, nil)
+	if err != nil {
+		return nil, fmt.Errorf("no UDP socket for one more viewer (is the limit of open files too low?): %w", err)
+	}
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = stampArrivals(conn) // without it the time of the read counts
+	return &socket{conn: conn, fd: -1, port: uint16(conn.LocalAddr().(*net.UDPAddr).Port)}, nil
+}
+
+// send sends one datagram. What is lost is repeated by the protocols above.
+func (s *socket) send(b []byte, to netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.conn != nil:
+		_, _ = s.conn.WriteToUDPAddrPort(b, to)
+	case s.fd >= 0:
+		sendTo(s.fd, b, to)
+	}
+}
+
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
+	if s.fd >= 0 {
+		closeFile(s.fd)
+	}
+	s.conn, s.fd = nil, -1
+}
+
+// read hands on what comes, one by one and as soon as it does, until the
+// socket is closed or detached.
+func (c *Client) read() {
+	c.socket.mu.Lock()
+	conn := c.socket.conn
+	c.socket.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	b, oob := make([]byte, maxDatagram), make([]byte, controlSize)
+	for {
+		n, oobn, _, from, err := conn.ReadMsgUDPAddrPort(b, oob)
+		if err != nil {
+			return
+		}
+		arrived, drops := readControl(oob[:oobn])
+		if drops != 0 {
+			c.socket.drops.Store(drops)
+		}
+		if arrived == 0 {
+			arrived = time.Now().UnixNano()
+		}
+		c.datagram(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), arrived)
+	}
+}
