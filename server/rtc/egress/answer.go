@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
@@ -24,7 +25,7 @@ func (a *answerer) line(format string, args ...any) {
 
 // write returns the answer to o. Every m-section that is not refused is
 // sendonly and bundled (RFC 9143), with RTP and RTCP on one port (RFC 8858).
-func (a *answerer) write(o *offer.Offer, c credentials) string {
+func (a *answerer) write(o *offer.Offer, c lite.Credentials) string {
 	var bundled []string
 	for _, s := range o.Sections {
 		if a.viewer.lane(s.Kind) != nil {
@@ -44,7 +45,7 @@ func (a *answerer) write(o *offer.Offer, c credentials) string {
 	return a.b.String()
 }
 
-func (a *answerer) section(s offer.Section, c credentials) {
+func (a *answerer) section(s offer.Section, c lite.Credentials) {
 	l := a.viewer.lane(s.Kind)
 	if l == nil {
 		a.line("m=%s 0 %s 0", s.Line, s.Proto)
@@ -62,8 +63,8 @@ func (a *answerer) section(s offer.Section, c credentials) {
 	a.line("a=rtcp-rsize")
 	a.line("a=setup:passive")
 	a.line("a=fingerprint:%s", a.hash)
-	a.line("a=ice-ufrag:%s", c.ufrag)
-	a.line("a=ice-pwd:%s", c.password)
+	a.line("a=ice-ufrag:%s", c.Ufrag)
+	a.line("a=ice-pwd:%s", c.Password)
 	for _, p := range l.payloads {
 		a.payload(p)
 	}

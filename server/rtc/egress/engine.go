@@ -18,21 +18,18 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 )
 
-// How long a viewer may take to connect, and may be silent afterwards: consent
-// to send ends 30 s after the last check (RFC 7675 section 5.1).
-const (
-	connectTimeout = 20 * time.Second
-	consentTimeout = 30 * time.Second
-)
+// connectTimeout is how long a viewer may take to connect.
+const connectTimeout = 20 * time.Second
 
 // Ends of a viewer that the engine brings about.
 var (
 	ErrUnconnected = errors.New("the viewer never connected")
-	ErrLost        = errors.New("nothing was heard from the viewer for 30 s")
+	ErrLost        = errors.New("nothing was heard from the viewer for 60 s")
 	ErrFault       = errors.New("a fault of the server")
 )
 
@@ -142,7 +139,8 @@ func (e *Engine) all() []*Viewer {
 
 // Watch answers a viewer's offer and will send it the stream of sub once it
 // has connected. The subscription belongs to the viewer from now on, whatever
-// the outcome. It returns *UnsupportedError when the viewer lacks the stream's codec.
+// the outcome. It returns *UnsupportedError when the viewer lacks the stream's
+// codec.
 func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer string, err error) {
 	defer func() {
 		if err != nil {
@@ -153,21 +151,23 @@ func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer
 	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
 	}
+	ice, credentials, err := lite.Open(e.port, v)
+	if err != nil {
+		return nil, "", fmt.Errorf("watch: %w", err)
+	}
+	v.ice = ice
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
+		ice.Close()
 		return nil, "", hub.ErrShutdown
 	}
 	v.shard = e.emptiest()
 	v.shard.load++
 	e.viewers[v] = struct{}{}
 	e.mu.Unlock()
-	if err := e.port.Register(v.ice.current.ufrag, v); err != nil {
-		v.Close(err)
-		return nil, "", fmt.Errorf("watch: %w", err)
-	}
 	sub.Bind(v.tracksChanged, v.Close)
-	return v, v.answer(o, v.ice.current, 0), nil
+	return v, v.answer(o, credentials, 0), nil
 }
 
 // emptiest returns the shard with the fewest viewers; mu is held.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/srtp/v3"
 )
@@ -29,16 +30,16 @@ type Viewer struct {
 	lanes   []*lane // what they hold is owned by the shard
 	created time.Time
 	done    chan struct{}
+	ice     *lite.Agent
 
 	// owned by the shard
 	out *srtp.Context
 
 	// guarded by mu
-	mu      sync.Mutex
-	ice     generation
-	address address
-	reason  error
-	endings []func() // what AfterEnd was given
+	mu       sync.Mutex
+	restarts int // of ICE that an offer asked for
+	reason   error
+	endings  []func() // what AfterEnd was given
 
 	// guard themselves
 	dtls   association
@@ -53,7 +54,7 @@ type Viewer struct {
 func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 	v := &Viewer{
 		engine: e, sub: sub, print: o.Fingerprint, session: rand.Int64N(1 << 62),
-		created: time.Now(), done: make(chan struct{}), ice: generation{current: newCredentials()},
+		created: time.Now(), done: make(chan struct{}),
 	}
 	for _, s := range o.Sections {
 		if !s.Refused() {
@@ -75,7 +76,7 @@ func (v *Viewer) lane(k media.Kind) *lane {
 	return nil
 }
 
-func (v *Viewer) answer(o *offer.Offer, c credentials, version int) string {
+func (v *Viewer) answer(o *offer.Offer, c lite.Credentials, version int) string {
 	a := answerer{
 		viewer: v, addresses: v.engine.port.Announced(), hash: v.engine.print,
 		sessionID: v.session, version: version,
@@ -84,33 +85,31 @@ func (v *Viewer) answer(o *offer.Offer, c credentials, version int) string {
 }
 
 // Restart answers the offer of an ICE restart (RFC 8445 section 9). Media go on
-// over the old path until the client has proved a new one.
+// over the old path until the client has proved a new one. It returns
+// ErrFingerprint for the offer of another client.
 func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
 	if o.Fingerprint != v.print {
 		return "", ErrFingerprint
 	}
-	c := newCredentials()
-	v.mu.Lock()
-	if v.reason != nil {
-		v.mu.Unlock()
-		return "", v.reason
-	}
-	older := v.ice.next
-	v.ice.next = &c
-	v.ice.restarts++
-	version := v.ice.restarts
-	v.mu.Unlock()
-	if older != nil {
-		v.engine.port.Unregister(older.ufrag)
-	}
-	if err := v.engine.port.Register(c.ufrag, v); err != nil {
+	c, err := v.RestartICE()
+	if err != nil {
 		return "", err
 	}
-	if reason := v.Reason(); reason != nil { // ended meanwhile, too early to unregister it
-		v.engine.port.Unregister(c.ufrag)
-		return "", reason
-	}
+	v.mu.Lock()
+	v.restarts++
+	version := v.restarts
+	v.mu.Unlock()
 	return v.answer(o, c, version), nil
+}
+
+// RestartICE is Restart for a client that sends no offer: it returns the new
+// credentials.
+func (v *Viewer) RestartICE() (lite.Credentials, error) {
+	c, err := v.ice.Restart()
+	if reason := v.Reason(); reason != nil {
+		return c, reason
+	}
+	return c, err
 }
 
 // Receive takes a datagram of this viewer from the port.
@@ -118,7 +117,11 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 	switch {
 	case len(b) < 2:
 	case b[0] < 4:
-		v.check(b, from)
+		if !v.ice.Check(b, from) {
+			v.engine.count.badChecks.Inc()
+			return
+		}
+		v.heard(time.Now())
 	case b[0] >= 20 && b[0] < 64:
 		v.record(b, from)
 	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
@@ -126,15 +129,38 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 	}
 }
 
-func (v *Viewer) heard(now time.Time) { v.lastTime.Store(now.UnixNano()) }
+// Moved implements lite.Owner.
+func (v *Viewer) Moved(to netip.AddrPort) {
+	if !to.IsValid() {
+		v.to.Store(nil)
+		return
+	}
+	v.to.Store(&to)
+}
 
+// heard notes that something authentic came, which is the viewer's consent to
+// go on.
+func (v *Viewer) heard(now time.Time) {
+	v.lastTime.Store(now.UnixNano())
+	if v.to.Load() == nil {
+		v.ice.Resume()
+	}
+}
+
+// expire stops sending to a viewer that is not heard, and in the end closes it:
+// until then it may come back, by another way perhaps.
 func (v *Viewer) expire(now time.Time) {
-	connected := v.dtls.connected()
-	switch {
-	case !connected && now.Sub(v.created) > connectTimeout:
-		v.Close(ErrUnconnected)
-	case connected && now.Sub(time.Unix(0, v.lastTime.Load())) > consentTimeout:
+	if !v.dtls.connected() {
+		if now.Sub(v.created) > connectTimeout {
+			v.Close(ErrUnconnected)
+		}
+		return
+	}
+	switch silence := now.Sub(time.Unix(0, v.lastTime.Load())); {
+	case silence > lite.Patience:
 		v.Close(ErrLost)
+	case silence > lite.Consent:
+		v.ice.Lapse()
 	}
 }
 
@@ -173,17 +199,11 @@ func (v *Viewer) Close(reason error) {
 		return
 	}
 	v.reason = reason
-	ufrags := []string{v.ice.current.ufrag}
-	if v.ice.next != nil {
-		ufrags = append(ufrags, v.ice.next.ufrag)
-	}
 	v.mu.Unlock()
 
 	v.shard.post(v, (*shard).remove)
 	v.dtls.close(v)
-	for _, u := range ufrags {
-		v.engine.port.Unregister(u)
-	}
+	v.ice.Close()
 	v.engine.forget(v)
 	v.sub.Close(reason)
 	v.mu.Lock()

@@ -1,7 +1,7 @@
 // Package lite is what every ICE-lite agent of this server has in common (RFC
-// 8445 section 2.5): credentials, the answer to a connectivity check, and the
-// candidates of an answer. It knows no socket and no session: a caller brings
-// the datagram and sends the answer.
+// 8445 section 2.5): credentials, the answer to a connectivity check, the
+// candidates of an answer, and an Agent for sessions that last. It knows no
+// media and no signalling.
 package lite
 
 import (
