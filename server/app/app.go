@@ -96,6 +96,7 @@ func (a *App) build(ctx context.Context) (err error) {
 		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
 		WHIP:     a.rtc.WHIP(),
 		WHEP:     a.rtc.WHEP(),
+		Reach:    a.rtc.Reach(),
 		Encoders: a.describe(),
 		Remote:   a.remote(),
 		Ready:    a.ready.Load,

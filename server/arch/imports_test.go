@@ -58,10 +58,12 @@ var may = map[string][]string{
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
 		"server/port", "server/port/limit", "server/hub", "server/rtc/offer",
 	},
+	"server/rtc/lite":       {},
+	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite"},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {
 		"server/media", "server/metric", "server/auth", "server/port", "server/port/limit", "server/hub",
-		"server/rtc/offer", "server/rtc/ingest", "server/rtc/egress",
+		"server/rtc/offer", "server/rtc/ingest", "server/rtc/egress", "server/rtc/reach",
 	},
 
 	// floor 4: the doors

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
@@ -12,6 +13,7 @@ import (
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/egress"
 	"github.com/heliograph/heliograph/server/rtc/ingest"
+	"github.com/heliograph/heliograph/server/rtc/reach"
 )
 
 // Config is what a Server needs. Hub, Checker, Port and Egress are required.
@@ -36,6 +38,7 @@ type Server struct {
 	follows  *follows
 	whip     *door
 	whep     *door
+	reach    *reach.Door
 }
 
 // New returns a server that refuses everybody with hub.ErrShutdown until Run.
@@ -55,6 +58,10 @@ func New(cfg Config) (*Server, error) {
 	s.follows = newFollows(cfg.Hub)
 	s.whip = newDoor(s, "whip", auth.Publish)
 	s.whep = newDoor(s, "whep", auth.Watch)
+	s.reach = reach.New(reach.Config{
+		Port: cfg.Port, Revoke: cfg.ICE.Revoke, Metrics: cfg.Metrics,
+		Links: func(h http.Header, holder, host string) { addLinks(h, cfg.ICE.Servers(holder, host)) },
+	})
 	cfg.Metrics.GaugeFunc("heliograph_rtc_sessions", "WebRTC sessions that are open.", func() float64 {
 		return float64(s.sessions.len())
 	})
@@ -67,6 +74,9 @@ func (s *Server) Run(ctx context.Context) error {
 	stop := s.cfg.Hub.Observe(s.follows)
 	defer stop()
 	s.sessions.open()
+	var reaching sync.WaitGroup
+	reaching.Go(func() { _ = s.reach.Run(ctx) }) // ends with ctx and has no errors
+	defer reaching.Wait()
 	s.follows.run(ctx)
 	s.sessions.shutdown(hub.ErrShutdown)
 	return nil
@@ -78,3 +88,7 @@ func (s *Server) WHIP() http.Handler { return s.whip }
 // WHEP handles /whep/{stream} and /whep/{stream}/{session}
 // (draft-ietf-wish-whep-03).
 func (s *Server) WHEP() http.Handler { return s.whep }
+
+// Reach handles POST /reach, which tells a client whether it can reach the
+// media of this server.
+func (s *Server) Reach() http.Handler { return s.reach }

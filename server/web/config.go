@@ -21,6 +21,7 @@ type Config struct {
 	Channels map[string]Open // by the "ch" of their messages
 	WHIP     http.Handler    // serves /whip/{stream} and below, with all methods; nil for none
 	WHEP     http.Handler    // the same for /whep
+	Reach    http.Handler    // serves /reach with all methods; nil for none
 	Encoders Encoders
 	Remote   Remote
 	Ready    func() bool // what /readyz says

@@ -33,6 +33,10 @@ func (s *Server) routes() http.Handler {
 	r.With(limit(joins, joinsWindow)).Get("/ws", s.websocket)
 	s.mount(r, "/whip", s.cfg.WHIP)
 	s.mount(r, "/whep", s.cfg.WHEP)
+	if s.cfg.Reach != nil { // does its own CORS and has its own limits
+		r.Method(http.MethodPost, "/reach", s.cfg.Reach)
+		r.Method(http.MethodOptions, "/reach", s.cfg.Reach)
+	}
 	return r
 }
 
