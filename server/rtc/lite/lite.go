@@ -1,12 +1,10 @@
 // Package lite is what every ICE-lite agent of this server has in common (RFC
-// 8445 section 2.5): credentials, the answer to a connectivity check, the
-// candidates of an answer, and an Agent for sessions that last. It knows no
-// media and no signalling.
+// 8445 section 2.5): credentials, the answer to a connectivity check, and an
+// Agent for sessions that last. It knows no media and no signalling.
 package lite
 
 import (
 	"crypto/rand"
-	"fmt"
 	"net/netip"
 	"strings"
 
@@ -69,29 +67,4 @@ func (k Check) Answer(c Credentials, from netip.AddrPort) []byte {
 		return nil
 	}
 	return answer.Raw
-}
-
-// Type preferences: UDP before TCP, where a lost packet delays all behind it
-// (RFC 6544 section 4.2). 6 is the direction preference of a passive candidate
-// with 13 bits behind it.
-const (
-	udpPreference    = 126
-	tcpPreference    = 90
-	localPreference  = 65535
-	passiveDirection = 2<<13 | 8191
-)
-
-// Candidates lists the candidates of an answer, as values of a=candidate:
-// every address by UDP, and then by TCP, to which clients connect (RFC 6544).
-func Candidates(addresses []netip.AddrPort) []string {
-	list := make([]string, 0, 2*len(addresses))
-	for i, a := range addresses {
-		list = append(list, fmt.Sprintf("%d 1 udp %d %s %d typ host",
-			i+1, udpPreference<<24|(localPreference-i)<<8|255, a.Addr(), a.Port()))
-	}
-	for i, a := range addresses {
-		list = append(list, fmt.Sprintf("%d 1 tcp %d %s %d typ host tcptype passive",
-			len(addresses)+i+1, tcpPreference<<24|(passiveDirection-i)<<8|255, a.Addr(), a.Port()))
-	}
-	return list
 }

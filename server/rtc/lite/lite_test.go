@@ -49,26 +49,6 @@ func TestCheckIsAnsweredOnce(t *testing.T) {
 	require.Nil(t, k.Answer(c, netip.AddrPort{}))
 }
 
-func TestCandidatesAreReadByOthers(t *testing.T) {
-	t.Parallel()
-	list := Candidates([]netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:8080"), netip.MustParseAddrPort("[2001:db8::1]:8080")})
-	require.Len(t, list, 4)
-	last, foundations := uint32(1<<32-1), map[string]bool{}
-	for i, text := range list {
-		c, err := ice.UnmarshalCandidate(text)
-		require.NoError(t, err, text)
-		require.Equal(t, ice.CandidateTypeHost, c.Type())
-		require.Equal(t, i >= 2, c.NetworkType().IsTCP())
-		if c.NetworkType().IsTCP() {
-			require.Equal(t, ice.TCPTypePassive, c.TCPType())
-		}
-		require.Less(t, c.Priority(), last, "the best first")
-		last = c.Priority()
-		require.False(t, foundations[c.Foundation()])
-		foundations[c.Foundation()] = true
-	}
-}
-
 func FuzzParseCheck(f *testing.F) {
 	c := NewCredentials()
 	f.Add(checkFor(c, c.Password, true))

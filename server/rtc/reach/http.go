@@ -12,8 +12,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/heliograph/heliograph/server/rtc/lite"
 )
 
 const typeSDP = "application/sdp"
@@ -70,7 +68,7 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	w.Header().Set("Content-Type", typeSDP)
 	w.WriteHeader(http.StatusCreated)
-	a := answer{credentials: t.credentials, fingerprint: noCertificate(), candidates: lite.Candidates(d.cfg.Port.Announced()), id: sessionID()}
+	a := answer{credentials: t.credentials, fingerprint: noCertificate(), candidates: d.cfg.Port.Candidates(), id: sessionID()}
 	_, _ = io.WriteString(w, a.write(sections)) // a client that left needs no answer
 	return nil
 }

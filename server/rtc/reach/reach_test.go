@@ -305,7 +305,7 @@ func FuzzOffer(f *testing.F) {
 			require.ErrorIs(t, err, errOffer)
 			return
 		}
-		a := answer{credentials: c, fingerprint: noCertificate(), candidates: lite.Candidates([]netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1")}), id: 1}
+		a := answer{credentials: c, fingerprint: noCertificate(), candidates: []string{"1 1 udp 1 192.0.2.1 1 typ host"}, id: 1}
 		var d sdp.SessionDescription
 		require.NoError(t, d.UnmarshalString(a.write(list)))
 		require.Len(t, d.MediaDescriptions, len(list))
