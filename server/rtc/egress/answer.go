@@ -2,21 +2,23 @@ package egress
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
+// transportCC is the header extension that numbers all packets of a transport.
+const transportCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
 // answerer writes an SDP answer for a viewer.
 type answerer struct {
-	viewer    *Viewer
-	addresses []netip.AddrPort
-	hash      string // fingerprint of our certificate, "sha-256 AB:CD…"
-	sessionID int64
-	version   int // rises with each ICE restart
-	b         strings.Builder
+	viewer     *Viewer
+	candidates []string
+	hash       string // fingerprint of our certificate, "sha-256 AB:CD…"
+	sessionID  int64
+	version    int // rises with each ICE restart
+	b          strings.Builder
 }
 
 func (a *answerer) line(format string, args ...any) {
@@ -65,11 +67,14 @@ func (a *answerer) section(s offer.Section, c lite.Credentials) {
 	a.line("a=fingerprint:%s", a.hash)
 	a.line("a=ice-ufrag:%s", c.Ufrag)
 	a.line("a=ice-pwd:%s", c.Password)
+	if id := a.viewer.transportID; id != 0 {
+		a.line("a=extmap:%d %s", id, transportCC)
+	}
 	for _, p := range l.payloads {
 		a.payload(p)
 	}
 	a.sources(s, l)
-	a.candidates()
+	a.ways()
 }
 
 func formats(list []payload) string {
@@ -92,14 +97,27 @@ func (a *answerer) payload(p payload) {
 	if p.codec.Fmtp != "" {
 		a.line("a=fmtp:%d %s", p.pt, p.codec.Fmtp)
 	}
-	if p.nack {
-		a.line("a=rtcp-fb:%d nack", p.pt)
-		a.line("a=rtcp-fb:%d nack pli", p.pt)
-		a.line("a=rtcp-fb:%d ccm fir", p.pt)
-	}
+	a.feedback(p)
 	if p.rtx != 0 {
 		a.line("a=rtpmap:%d rtx/%d", p.rtx, p.codec.ClockRate)
 		a.line("a=fmtp:%d apt=%d", p.rtx, p.pt)
+	}
+}
+
+// feedback says what the viewer may send about a payload (RFC 4585 section
+// 4.2). With numbers for the whole transport, no packet can be sent again as it
+// was: nothing is repeated of what has no retransmission format.
+func (a *answerer) feedback(p payload) {
+	numbered := a.viewer.transportID != 0
+	if p.nack && (p.rtx != 0 || !numbered) {
+		a.line("a=rtcp-fb:%d nack", p.pt)
+	}
+	if p.nack {
+		a.line("a=rtcp-fb:%d nack pli", p.pt)
+		a.line("a=rtcp-fb:%d ccm fir", p.pt)
+	}
+	if numbered {
+		a.line("a=rtcp-fb:%d transport-cc", p.pt)
 	}
 }
 
@@ -116,11 +134,10 @@ func (a *answerer) sources(s offer.Section, l *lane) {
 	}
 }
 
-// candidates lists all addresses: the server never trickles.
-func (a *answerer) candidates() {
-	for i, addr := range a.addresses {
-		priority := 126<<24 | (65_535-i)<<8 | 255
-		a.line("a=candidate:%d 1 udp %d %s %d typ host", i+1, priority, addr.Addr(), addr.Port())
+// ways lists all candidates: the server never trickles.
+func (a *answerer) ways() {
+	for _, c := range a.candidates {
+		a.line("a=candidate:%s", c)
 	}
 	a.line("a=end-of-candidates")
 }

@@ -4,52 +4,66 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 )
 
 const (
-	headerSize = 12       // of an RTP packet without extensions (RFC 3550 section 5.1)
-	overhead   = 16       // the longest authentication tag that SRTP adds
-	slabSize   = 32 << 10 // holds a train of the largest packets
-	trainSize  = 16       // packets in one system call: a longer burst can overrun a slow link
+	headerSize    = 12       // of an RTP packet without extensions (RFC 3550 section 5.1)
+	extensionSize = 8        // of the transport-wide sequence number in its block (RFC 8285 section 4.2)
+	overhead      = 16       // the longest authentication tag that SRTP adds
+	slabSize      = 32 << 10 // holds a train of the largest packets
 )
 
 // batch gathers the packets of one viewer, encrypts each into a slab and sends
 // trains of equal size with one system call (UDP_SEGMENT; the last may be
 // shorter).
 type batch struct {
-	engine *Engine
+	// set at construction
+	sender *port.Sender
+	count  *counters
 	slab   []byte
+
+	// owned by the shard
+	viewer *Viewer
 	to     netip.AddrPort
-	out    *srtp.Context
+	now    int64      // unix ns
 	header rtp.Header // scratch
 
 	start, end int // what lies unsent in the slab
 	segment    int // size of the train's packets
-	count      int
+	packets    int
 	closed     bool // a shorter packet has ended the train
 	full       bool // the network refused a train since the last flush
 }
 
-// media adds a packet of a lane.
-func (b *batch) media(l *lane, p *media.Packet) {
+// begin makes a viewer the one whose packets follow; what was gathered before
+// has been flushed.
+func (b *batch) begin(v *Viewer, to netip.AddrPort, now time.Time) {
+	b.viewer, b.to, b.now = v, to, now.UnixNano()
+}
+
+// media adds a packet of a lane, padded to a payload of size bytes if it is
+// shorter.
+func (b *batch) media(l *lane, p *media.Packet, size int) {
 	number, ok := l.numbers.Out(p.Seq)
 	if !ok {
 		return
 	}
-	plain := b.room(headerSize + len(p.Payload))
+	size = max(size, len(p.Payload))
+	plain := b.packet(size)
 	if plain == nil {
 		return
 	}
-	putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
-	copy(plain[headerSize:], p.Payload)
+	h := putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
+	n := copy(b.extend(plain, h), p.Payload)
+	pad(plain, size-n)
 	l.packets++
-	l.octets += uint32(len(p.Payload))
-	l.earn(len(p.Payload))
+	l.octets += uint32(n)
+	l.earn(n)
 	b.add(plain)
 }
 
@@ -58,27 +72,28 @@ func (b *batch) media(l *lane, p *media.Packet) {
 // so that no SRTP index ever protects two different packets.
 func (b *batch) repeat(l *lane, p *media.Packet, number uint16) {
 	if l.payload.rtx == 0 {
-		plain := b.room(headerSize + len(p.Payload))
+		plain := b.packet(len(p.Payload))
 		if plain != nil {
-			putHeader(plain, p.Marker, l.payload.pt, number, l.stamp(p), l.ssrc)
-			copy(plain[headerSize:], p.Payload)
+			h := putHeader(plain, p.Marker, l.payload.pt, number, l.stamp(p), l.ssrc)
+			copy(b.extend(plain, h), p.Payload)
 			b.add(plain)
 		}
 		return
 	}
-	plain := b.room(headerSize + 2 + len(p.Payload))
+	plain := b.packet(2 + len(p.Payload))
 	if plain == nil {
 		return
 	}
-	putHeader(plain, p.Marker, l.payload.rtx, l.rtxSeq, l.stamp(p), l.rtxSSRC)
-	binary.BigEndian.PutUint16(plain[headerSize:], number)
-	copy(plain[headerSize+2:], p.Payload)
+	h := putHeader(plain, p.Marker, l.payload.rtx, l.rtxSeq, l.stamp(p), l.rtxSSRC)
+	rest := b.extend(plain, h)
+	binary.BigEndian.PutUint16(rest, number)
+	copy(rest[2:], p.Payload)
 	l.rtxSeq++
 	b.add(plain)
 }
 
-// putHeader writes an RTP header (RFC 3550 section 5.1).
-func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) {
+// putHeader writes an RTP header (RFC 3550 section 5.1) and returns its size.
+func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) int {
 	b[0], b[1] = 0x80, pt
 	if marker {
 		b[1] |= 0x80
@@ -86,6 +101,43 @@ func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) 
 	binary.BigEndian.PutUint16(b[2:], seq)
 	binary.BigEndian.PutUint32(b[4:], stamp)
 	binary.BigEndian.PutUint32(b[8:], ssrc)
+	return headerSize
+}
+
+// pad fills the last n bytes of a packet (RFC 3550 section 5.1).
+func pad(b []byte, n int) {
+	if n <= 0 {
+		return
+	}
+	b[0] |= 0x20
+	clear(b[len(b)-n:])
+	b[len(b)-1] = byte(n)
+}
+
+// packet returns room for an RTP packet of the viewer's with n bytes of
+// payload; nil for one that is larger than any datagram we take.
+func (b *batch) packet(n int) []byte {
+	if b.viewer.transportID != 0 {
+		n += extensionSize
+	}
+	return b.room(headerSize + n)
+}
+
+// extend numbers the packet for the viewer's path and, when the viewer reports
+// on that, writes the transport-wide sequence number behind the header
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns what is left
+// of the packet.
+func (b *batch) extend(plain []byte, h int) []byte {
+	number := b.viewer.flow.sent(len(plain)+overhead, b.now)
+	id := b.viewer.transportID
+	if id == 0 {
+		return plain[h:]
+	}
+	plain[0] |= 0x10
+	e := plain[h : h+extensionSize]
+	e[0], e[1], e[2], e[3] = 0xBE, 0xDE, 0, 1
+	e[4], e[5], e[6], e[7] = id<<4|1, byte(number>>8), byte(number), 0
+	return plain[h+extensionSize:]
 }
 
 // room returns space for a packet of n bytes, sending first what is in its
@@ -94,7 +146,7 @@ func (b *batch) room(n int) []byte {
 	if n+overhead > len(b.slab) {
 		return nil
 	}
-	if b.count == trainSize || b.closed || b.end+n+overhead > len(b.slab) {
+	if b.packets == trainSize || b.closed || b.end+n+overhead > len(b.slab) {
 		b.send()
 	}
 	return b.slab[b.end : b.end+n]
@@ -103,42 +155,42 @@ func (b *batch) room(n int) []byte {
 // add encrypts the packet that was written into room and makes it part of the
 // train, or of the next one when its size does not fit.
 func (b *batch) add(plain []byte) {
-	sealed, err := b.out.EncryptRTP(plain[:0:len(plain)+overhead], plain, &b.header)
+	sealed, err := b.viewer.out.EncryptRTP(plain[:0:len(plain)+overhead], plain, &b.header)
 	if err != nil {
-		b.engine.count.unsent.Inc()
+		b.count.unsent.Inc()
 		return
 	}
-	if b.count > 0 && len(sealed) > b.segment {
+	if b.packets > 0 && len(sealed) > b.segment {
 		next := b.end
 		b.send()
 		b.start, b.end = next, next
 	}
-	if b.count == 0 {
+	if b.packets == 0 {
 		b.segment = len(sealed)
 	}
 	b.closed = len(sealed) < b.segment
 	b.end += len(sealed)
-	b.count++
+	b.packets++
 }
 
 // send puts the train on its way and empties the slab.
 func (b *batch) send() {
-	if b.count > 0 {
-		err := b.engine.port.SendSegments(b.slab[b.start:b.end], b.segment, b.to)
+	if b.packets > 0 {
+		err := b.sender.SendSegments(b.slab[b.start:b.end], b.segment, b.to)
 		if err != nil {
 			b.full = b.full || errors.Is(err, port.ErrFull)
-			b.engine.count.unsent.Add(uint64(b.count))
+			b.count.unsent.Add(uint64(b.packets))
 		} else {
-			b.engine.count.packets.Add(uint64(b.count))
-			b.engine.count.bytes.Add(uint64(b.end - b.start))
+			b.count.packets.Add(uint64(b.packets))
+			b.count.bytes.Add(uint64(b.end - b.start))
 		}
 	}
-	b.start, b.end, b.count, b.segment, b.closed = 0, 0, 0, 0, false
+	b.start, b.end, b.packets, b.segment, b.closed = 0, 0, 0, 0, false
 }
 
 // drop forgets what lies unsent.
 func (b *batch) drop() {
-	b.start, b.end, b.count, b.segment, b.closed, b.full = 0, 0, 0, 0, false, false
+	b.start, b.end, b.packets, b.segment, b.closed, b.full = 0, 0, 0, 0, false, false
 }
 
 // flush sends what is left; false means that the network refused some of what

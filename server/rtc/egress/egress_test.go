@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // stage is an engine on a real port with one stream that the test feeds.
 type stage struct {
-	t      *testing.T
+	t      testing.TB
 	hub    *hub.Hub
 	engine *Engine
 	pub    *hub.Publication
@@ -60,12 +60,15 @@ func (s *source) RequestKeyframe(*hub.Track, int) {
 }
 func (s *source) Close(error) {}
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB, change ...func(*Engine)) *stage {
 	t.Helper()
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	e, err := New(Config{Port: p})
 	require.NoError(t, err)
+	for _, f := range change {
+		f(e)
+	}
 	h := hub.New(hub.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

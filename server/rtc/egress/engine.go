@@ -77,8 +77,8 @@ func New(cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	for range runtime.GOMAXPROCS(0) {
-		e.shards = append(e.shards, newShard(e))
+	for i := range runtime.GOMAXPROCS(0) {
+		e.shards = append(e.shards, newShard(e, cfg.Port.Sender(i)))
 	}
 	cfg.Metrics.GaugeFunc("heliograph_viewers", "WebRTC viewers, connecting ones included.", func() float64 {
 		e.mu.Lock()
@@ -202,6 +202,8 @@ func (e *Engine) send(b []byte, to netip.AddrPort) {
 // counters are what the engine counts.
 type counters struct {
 	packets, bytes, resent, nacked, keyframes, skipped, unsent, badChecks, badRTCP, faults *metric.Counter
+
+	dropped *drops
 }
 
 func newCounters(r *metric.Registry) *counters {
@@ -216,5 +218,6 @@ func newCounters(r *metric.Registry) *counters {
 		badChecks: r.Counter("heliograph_egress_bad_checks_total", "ICE checks that proved nothing."),
 		badRTCP:   r.Counter("heliograph_egress_bad_rtcp_total", "SRTCP packets that failed authentication or made no sense."),
 		faults:    r.Counter("heliograph_egress_faults_total", "Viewers closed by a fault of the server."),
+		dropped:   newDrops(r),
 	}
 }

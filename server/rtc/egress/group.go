@@ -25,6 +25,7 @@ type group struct {
 	viewers []*Viewer
 	sinks   map[*hub.Track]func() // detach
 	stale   bool                  // a viewer has left a track: some sinks may be nobody's
+	paced   bool                  // a viewer may not yet be sent all that there is for it
 
 	// atomic
 	ready atomic.Bool

@@ -11,10 +11,9 @@ import (
 )
 
 const (
-	catchUpBurst = 32       // packets sent at once to a viewer that starts in the past
-	maxHoles     = 64       // packets lost upstream that a lane waits for
-	rtxShare     = 0.15     // of what was sent may be sent again
-	rtxFloor     = 64 << 10 // bytes that may always be sent again
+	maxHoles = 64       // packets lost upstream that a lane waits for
+	rtxShare = 0.15     // of what was sent may be sent again
+	rtxFloor = 64 << 10 // bytes that may always be sent again
 )
 
 // lane is one track on its way to one viewer. The shard owns it.
@@ -37,6 +36,7 @@ type lane struct {
 	numbers   seqmap.Map
 	holes     []uint64 // passed without being there, may come late
 	stretch   stretch
+	pace      pace // of video
 
 	packets, octets uint32 // for sender reports
 	rtxSeq          uint16
@@ -152,6 +152,38 @@ func (l *lane) missed(seq uint64) {
 	if len(l.holes) < maxHoles {
 		l.holes = append(l.holes, seq)
 	}
+}
+
+// maxPadding is how many bytes a packet may grow by to be as long as its
+// neighbours. Browsers cut a frame into parts that differ by one.
+const maxPadding = 8
+
+// level looks at the packets from first on, before limit, that go into one
+// train when the shorter ones are padded to the length of the longest: it
+// returns that length, of the payload, and the number after the last of them. A
+// lane that repeats packets exactly as they were is never padded.
+func (l *lane) level(first, limit uint64) (size int, until uint64) {
+	if l.payload.rtx == 0 {
+		return 0, limit
+	}
+	r := l.track.Ring()
+	shortest := 0
+	limit = min(limit, first+trainSize)
+	for until = first; until < limit; until++ {
+		p := r.Get(until)
+		if p == nil {
+			continue
+		}
+		n := len(p.Payload)
+		if size == 0 {
+			size, shortest = n, n
+		}
+		if max(size, n)-min(shortest, n) > maxPadding {
+			return size, until
+		}
+		size, shortest = max(size, n), min(shortest, n)
+	}
+	return size, until
 }
 
 // earn adds to what may be sent again.

@@ -1,55 +1,82 @@
 package egress
 
 import (
+	"encoding/binary"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
-// feedback takes an SRTCP packet from the viewer.
-func (v *Viewer) feedback(b []byte) {
-	plain, err := v.in.open(b)
-	if err != nil {
-		v.engine.count.badRTCP.Inc()
+// feedback takes an SRTCP packet from the viewer. It runs on a reader of the
+// port; what it costs is bounded for each viewer.
+func (v *Viewer) feedback(b []byte) { v.feedbackAt(b, time.Now()) }
+
+func (v *Viewer) feedbackAt(b []byte, now time.Time) {
+	count := v.engine.count
+	plain, sent, err := v.in.open(b, now)
+	switch err {
+	case nil:
+	case errFlood:
+		count.dropped.add(dropFlood, 1)
+		return
+	case errForged:
+		count.dropped.add(dropForged, 1)
+		return
+	default:
+		count.badRTCP.Inc()
 		return
 	}
-	packets, err := rtcp.Unmarshal(plain)
+	v.heard(now)
+	d, err := v.digest(plain, now)
 	if err != nil {
-		v.engine.count.badRTCP.Inc()
+		count.badRTCP.Inc()
+	}
+	d.packets = sent
+	keyframe, abusive := v.in.judge(d, now)
+	if abusive {
+		go v.Close(ErrAbusive) // a reader of the port waits for nobody
 		return
 	}
-	v.heard(time.Now())
-	for _, p := range packets {
-		switch p := p.(type) {
-		case *rtcp.TransportLayerNack:
-			v.engine.count.nacked.Add(uint64(v.wishes.packets(p)))
-		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-			v.engine.count.keyframes.Inc()
-			v.wishes.newKeyframe()
-		}
+	count.keyframes.Add(uint64(d.keyframes))
+	if keyframe {
+		v.wishes.newKeyframe()
+		d.keyframes = 0
 	}
+	count.dropped.add(dropKeyframes, d.keyframes)
 	if v.wishes.unheard() {
-		v.shard.post(v, (*shard).grant)
+		v.shard.post(v, (*shard).heed)
 	}
 }
 
-// report sends every viewer a sender report for each of its lanes, by which it
-// plays audio and video in step (RFC 3550 section 6.4.1).
+// Sender reports leave once a second for each viewer, and for all viewers not
+// at once: each is of one of the turns into which the second is cut.
+const (
+	reportTurns = 16
+	reportEvery = time.Second / reportTurns
+)
+
+// report sends the viewers whose turn it is a sender report for each of their
+// lanes, by which they play audio and video in step (RFC 3550 section 6.4.1).
 func (s *shard) report(now time.Time) {
+	s.turn = (s.turn + 1) % reportTurns
+	scratch := make([]byte, 0, 256) // one for all: it would escape from each call
 	for _, g := range s.groups {
 		for _, v := range g.viewers {
-			s.reportTo(v, now)
+			if int(v.session%reportTurns) == s.turn { // the session is a random number
+				s.reportTo(v, now, scratch)
+			}
 		}
-		g.ready.Store(true) // lanes that wait for a keyframe ask again
+		if s.turn == 0 {
+			g.ready.Store(true) // lanes that wait for a keyframe ask again
+		}
 	}
 }
 
-func (s *shard) reportTo(v *Viewer, now time.Time) {
+func (s *shard) reportTo(v *Viewer, now time.Time, scratch []byte) {
 	defer s.contain(v)
 	to := v.to.Load()
 	if to == nil || v.out == nil {
 		return
 	}
+	sealed, segment := scratch[:0], 0
 	for _, l := range v.lanes {
 		if l.track == nil || l.packets == 0 {
 			continue
@@ -58,19 +85,38 @@ func (s *shard) reportTo(v *Viewer, now time.Time) {
 		if !ok {
 			continue
 		}
-		plain, err := rtcp.Marshal([]rtcp.Packet{
-			&rtcp.SenderReport{SSRC: l.ssrc, NTPTime: ntp(now), RTPTime: stamp, PacketCount: l.packets, OctetCount: l.octets},
-			&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-				Source: l.ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: cname}},
-			}}},
-		})
-		if err != nil {
-			continue
-		}
-		if sealed, err := v.out.EncryptRTCP(nil, plain, nil); err == nil {
-			s.engine.send(sealed, *to)
+		from := len(sealed)
+		plain := appendReport(sealed, l, now, stamp)[from:]
+		if one, err := v.out.EncryptRTCP(plain[:0], plain, nil); err == nil { // in place
+			segment = len(one) // of all alike
+			sealed = sealed[:from+segment]
 		}
 	}
+	if segment > 0 && s.batch.sender.SendSegments(sealed, segment, *to) != nil {
+		s.engine.count.unsent.Inc()
+	}
+	v.flow.show(now.UnixNano())
+}
+
+// appendReport appends a sender report and the canonical name that a compound
+// packet needs (RFC 3550 section 6.1).
+func appendReport(b []byte, l *lane, now time.Time, stamp uint32) []byte {
+	const (
+		sender, description = 200, 202
+		canonical           = 1
+		fill                = 4 - (2+len(cname))%4 // an item list ends with 1 to 4 zeros
+	)
+	b = append(b, 0x80, sender, 0, 6)
+	b = binary.BigEndian.AppendUint32(b, l.ssrc)
+	b = binary.BigEndian.AppendUint64(b, ntp(now))
+	b = binary.BigEndian.AppendUint32(b, stamp)
+	b = binary.BigEndian.AppendUint32(b, l.packets)
+	b = binary.BigEndian.AppendUint32(b, l.octets)
+	b = append(b, 0x81, description, 0, byte((4+2+len(cname)+fill)/4))
+	b = binary.BigEndian.AppendUint32(b, l.ssrc)
+	b = append(b, canonical, byte(len(cname)))
+	b = append(b, cname...)
+	return append(b, make([]byte, fill)...)
 }
 
 // ntp returns a time as seconds since 1900 in 32.32 fixed point.

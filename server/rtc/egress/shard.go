@@ -7,24 +7,24 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/port"
 	"github.com/pion/srtp/v3"
 )
 
-const (
-	reportEvery = time.Second
-	catchUpTick = 2 * time.Millisecond
-)
+const shortest = time.Millisecond // that a shard waits before it looks after paced viewers again
 
 // shard is one goroutine with the viewers it sends to.
 type shard struct {
 	// set at construction
 	engine *Engine
+	epoch  time.Time // when the shard's clock began
 	wakeup chan struct{}
 
 	// owned by run
-	groups map[*hub.Stream]*group
-	batch  batch
-	behind bool // some viewer has more to be sent at once than one burst
+	groups  map[*hub.Stream]*group
+	batch   batch
+	turn    int           // of sender reports
+	soonest time.Duration // until some paced viewer may be sent more; 0 when there is none
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -40,10 +40,11 @@ type letter struct {
 	do     func(*shard, *Viewer)
 }
 
-func newShard(e *Engine) *shard {
+// newShard returns a shard that sends by a socket of its own.
+func newShard(e *Engine, sender *port.Sender) *shard {
 	return &shard{
-		engine: e, wakeup: make(chan struct{}, 1), groups: map[*hub.Stream]*group{},
-		batch: batch{engine: e, slab: make([]byte, slabSize)},
+		engine: e, epoch: time.Now(), wakeup: make(chan struct{}, 1), groups: map[*hub.Stream]*group{},
+		batch: batch{sender: sender, count: e.count, slab: make([]byte, slabSize)},
 	}
 }
 
@@ -67,25 +68,25 @@ func (s *shard) post(v *Viewer, do func(*shard, *Viewer)) {
 func (s *shard) run(stop <-chan struct{}) {
 	reports := time.NewTicker(reportEvery)
 	defer reports.Stop()
-	catchUp := time.NewTimer(time.Hour)
-	defer catchUp.Stop()
+	paced := time.NewTimer(time.Hour)
+	defer paced.Stop()
 	for {
 		select {
 		case <-stop:
 			s.read()
 			return
 		case <-s.wakeup:
-		case <-catchUp.C:
+		case <-paced.C:
 		case now := <-reports.C:
 			s.report(now)
 		}
 		s.read()
-		s.behind = false
+		s.soonest = 0
 		for _, g := range s.groups {
 			s.serve(g)
 		}
-		if s.behind {
-			catchUp.Reset(catchUpTick)
+		if s.soonest > 0 {
+			paced.Reset(max(s.soonest, shortest))
 		}
 	}
 }
@@ -190,9 +191,10 @@ func (s *shard) serve(g *group) {
 	if g.stale {
 		g.release()
 	}
-	if !g.ready.Swap(false) {
+	if fresh := g.ready.Swap(false); !fresh && !g.paced {
 		return
 	}
+	g.paced = false
 	for _, v := range g.viewers {
 		s.feed(g, v, now)
 	}
@@ -205,15 +207,24 @@ func (s *shard) feed(g *group, v *Viewer, now time.Time) {
 	if to == nil || v.out == nil {
 		return
 	}
-	s.batch.to, s.batch.out = *to, v.out
+	s.batch.begin(v, *to, now)
+	if v.flow.behind(now.UnixNano()) {
+		v.flow.restart()
+		s.skip(v, now)
+	}
 	for _, l := range v.lanes {
 		if l.track != nil && !l.mute {
 			s.advance(g, l, now)
 		}
 	}
-	if s.batch.flush() {
-		return
+	if full := !s.batch.flush(); full {
+		s.skip(v, now)
 	}
+}
+
+// skip makes a viewer whose path does not take what is sent wait for the next
+// keyframe.
+func (s *shard) skip(v *Viewer, now time.Time) {
 	s.engine.count.skipped.Inc()
 	if l := v.lane(media.Video); l != nil && l.track != nil && !l.waiting {
 		l.fellBehind(now)
@@ -236,18 +247,33 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 		s.fill(l, r.Tail())
 	}
 	limit := head
-	if head-l.next > catchUpBurst+batchPackets {
-		limit = l.next + catchUpBurst
-		s.behind = true
-		g.ready.Store(true)
+	if l.kind == media.Video {
+		limit = l.next + s.allow(g, l, int(head-l.next), now)
 	}
+	size, until := 0, l.next
 	for ; l.next < limit; l.next++ {
+		if l.next == until {
+			size, until = l.level(until, limit)
+		}
 		if p := r.Get(l.next); p != nil {
-			s.batch.media(l, p)
+			s.batch.media(l, p, size)
 		} else {
 			l.missed(l.next)
 		}
 	}
+}
+
+// allow returns how many of a lane's packets may leave in this turn, and sees
+// to it that there is another turn for the rest.
+func (s *shard) allow(g *group, l *lane, waiting int, now time.Time) uint64 {
+	n, again := l.pace.allow(waiting, now.Sub(s.epoch))
+	if again > 0 {
+		g.paced = true
+		if s.soonest == 0 || again < s.soonest {
+			s.soonest = again
+		}
+	}
+	return uint64(n)
 }
 
 // fill sends packets that have come late and gives up those that will not.
@@ -255,7 +281,7 @@ func (s *shard) fill(l *lane, tail uint64) {
 	kept := l.holes[:0]
 	for _, seq := range l.holes {
 		if p := l.track.Ring().Get(seq); p != nil {
-			s.batch.media(l, p)
+			s.batch.media(l, p, 0)
 		} else if seq >= tail {
 			kept = append(kept, seq)
 		}
@@ -273,10 +299,13 @@ func (s *shard) grant(v *Viewer) {
 	if to == nil || v.out == nil {
 		return
 	}
-	s.batch.to, s.batch.out = *to, v.out
+	s.batch.begin(v, *to, time.Now())
 	for _, l := range v.lanes {
+		if l.track == nil || l.payload.rtx == 0 && v.transportID != 0 { // it would not be the same packet again
+			continue
+		}
 		for _, w := range lost {
-			if l.ssrc == w.ssrc && l.track != nil {
+			if l.ssrc == w.ssrc {
 				s.again(l, w.number)
 			}
 		}

@@ -32,8 +32,11 @@ type Viewer struct {
 	done    chan struct{}
 	ice     *lite.Agent
 
+	transportID uint8 // of the header extension with transport-wide numbers, 1 to 14; 0 for none
+
 	// owned by the shard
-	out *srtp.Context
+	out  *srtp.Context
+	flow flow
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -61,9 +64,35 @@ func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 			v.lanes = append(v.lanes, newLane(s))
 		}
 	}
+	if v.transportID = transportID(o, v.lanes); v.transportID != 0 {
+		v.flow.track()
+	}
 	// Video first: a train of its equal packets may end with a shorter one of audio.
 	slices.SortFunc(v.lanes, func(a, b *lane) int { return int(b.kind) - int(a.kind) })
 	return v
+}
+
+// transportID returns the id of the header extension with transport-wide
+// numbers: the one that all the offer's sections have in common. A viewer who
+// could be repeated a packet only as it was sent gets none, for it has another
+// such number the second time.
+func transportID(o *offer.Offer, lanes []*lane) uint8 {
+	id := uint8(0)
+	for _, s := range o.Sections {
+		switch {
+		case s.Refused():
+		case s.TransportCC == 0 || id != 0 && id != s.TransportCC:
+			return 0
+		default:
+			id = s.TransportCC
+		}
+	}
+	for _, l := range lanes {
+		if l.kind == media.Video && !l.repairs() {
+			return 0
+		}
+	}
+	return id
 }
 
 // lane returns the viewer's lane of a kind, nil when it has none.
@@ -78,7 +107,7 @@ func (v *Viewer) lane(k media.Kind) *lane {
 
 func (v *Viewer) answer(o *offer.Offer, c lite.Credentials, version int) string {
 	a := answerer{
-		viewer: v, addresses: v.engine.port.Announced(), hash: v.engine.print,
+		viewer: v, candidates: v.engine.port.Candidates(), hash: v.engine.print,
 		sessionID: v.session, version: version,
 	}
 	return a.write(o, c)

@@ -1,13 +1,17 @@
 package egress
 
 import (
+	"encoding/binary"
 	"sync"
 
-	"github.com/pion/rtcp"
+	"github.com/heliograph/heliograph/server/media"
 )
 
-// maxLost bounds how many packets a viewer may ask for before it is answered.
-const maxLost = 256
+// Bounds of what a viewer may ask for and tell before its shard turns to it.
+const (
+	maxLost     = 256  // packets
+	maxFeedback = 2048 // bytes of transport-wide feedback, of which browsers send 40 to 300 at a time
+)
 
 // lost is a packet that a viewer asks for again.
 type lost struct {
@@ -15,8 +19,8 @@ type lost struct {
 	number uint16
 }
 
-// wishes are what a viewer asks for, from its packets to its shard. They are
-// one letter and of one size, however fast the packets come: a flood of
+// wishes are what a viewer asks for and tells, from its packets to its shard.
+// They are one letter and of one size, however fast the packets come: a flood of
 // feedback grows nothing.
 type wishes struct {
 	// guarded by mu
@@ -24,24 +28,42 @@ type wishes struct {
 	posted   bool // the shard knows that there is something
 	keyframe bool
 	lost     []lost
-	spare    []lost // what the shard worked on last
+	news     news
+
+	// the shard's until it calls take again
+	spare []lost // what it worked on last
+	told  news
 }
 
-// packets takes the numbers that a NACK names (RFC 4585 section 6.2.1) and
-// returns how many there is room for.
-func (w *wishes) packets(p *rtcp.TransportLayerNack) (n int) {
+// news is what a viewer tells of its path.
+type news struct {
+	feedback []byte                  // transport-wide feedback, each after its length in two bytes
+	reports  [media.Video + 1]report // the newest by kind of medium
+}
+
+// packets takes the numbers that a NACK names, its pairs of four bytes (RFC 4585
+// section 6.2.1). It returns how many there are and how many there is room for.
+func (w *wishes) packets(ssrc uint32, pairs []byte) (named, taken int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := len(w.lost)
-	for _, pair := range p.Nacks {
-		pair.Range(func(number uint16) bool {
-			if len(w.lost) < maxLost {
-				w.lost = append(w.lost, lost{p.MediaSSRC, number})
-			}
-			return len(w.lost) < maxLost
-		})
+	add := func(number uint16) {
+		named++
+		if len(w.lost) < maxLost {
+			w.lost = append(w.lost, lost{ssrc, number})
+		}
 	}
-	return len(w.lost) - before
+	for ; len(pairs) >= 4; pairs = pairs[4:] {
+		number := binary.BigEndian.Uint16(pairs)
+		add(number)
+		for bits := binary.BigEndian.Uint16(pairs[2:]); bits != 0; bits >>= 1 {
+			number++
+			if bits&1 != 0 {
+				add(number)
+			}
+		}
+	}
+	return named, len(w.lost) - before
 }
 
 func (w *wishes) newKeyframe() {
@@ -50,23 +72,68 @@ func (w *wishes) newKeyframe() {
 	w.keyframe = true
 }
 
+// feedback takes transport-wide feedback. If there is no room, older feedback
+// makes it: the newest says where the path stands.
+func (w *wishes) feedback(b []byte) {
+	if len(b)+2 > maxFeedback {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.news.feedback)+2+len(b) > maxFeedback {
+		w.news.feedback = w.news.feedback[:0]
+	}
+	w.news.feedback = binary.BigEndian.AppendUint16(w.news.feedback, uint16(len(b)))
+	w.news.feedback = append(w.news.feedback, b...)
+}
+
+// report takes what a receiver report says of one lane.
+func (w *wishes) report(k media.Kind, r report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.news.reports[k] = r
+}
+
 // unheard tells whether the shard has to be told; it is told once until take.
 func (w *wishes) unheard() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.posted || len(w.lost) == 0 && !w.keyframe {
+	if w.posted || len(w.lost) == 0 && !w.keyframe && !w.news.some() {
 		return false
 	}
 	w.posted = true
 	return true
 }
 
-// take empties the wishes. The list is the shard's until it calls take again.
+// take empties the wishes. The list, and what is told, are the shard's until it
+// calls take again.
 func (w *wishes) take() (list []lost, keyframe bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list, keyframe = w.lost, w.keyframe
 	w.lost, w.spare = w.spare[:0], list
+	w.news, w.told = news{feedback: w.told.feedback[:0]}, w.news
 	w.posted, w.keyframe = false, false
 	return list, keyframe
+}
+
+func (n *news) some() bool {
+	if len(n.feedback) > 0 {
+		return true
+	}
+	for _, r := range n.reports {
+		if !r.came.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// each calls f with each piece of transport-wide feedback.
+func (n *news) each(f func([]byte)) {
+	for b := n.feedback; len(b) > 0; {
+		size := 2 + int(binary.BigEndian.Uint16(b))
+		f(b[2:size])
+		b = b[size:]
+	}
 }

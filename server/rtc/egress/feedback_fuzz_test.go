@@ -1,0 +1,127 @@
+package egress
+
+import (
+	"testing"
+	"time"
+
+	"github.com/heliograph/heliograph/server/media"
+	"github.com/pion/rtcp"
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzFeedback feeds decrypted RTCP of a viewer to all that reads it. What pion
+// reads as well must be read alike.
+func FuzzFeedback(f *testing.F) {
+	for _, b := range feedbackSeeds(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1500 {
+			return
+		}
+		now := time.Unix(1_790_000_000, 0)
+		v := fedViewer(now)
+		d, err := v.digest(b, now)
+		require.LessOrEqual(t, len(v.wishes.lost), maxLost)
+		require.LessOrEqual(t, len(v.wishes.news.feedback), maxFeedback)
+		require.LessOrEqual(t, d.lost, 17*len(b)/4)
+		v.wishes.take()
+		v.wishes.told.each(func(b []byte) {
+			if a, err := parseArrivals(b); err == nil {
+				v.flow.acknowledge(a, now.UnixNano())
+			}
+		})
+		require.LessOrEqual(t, v.flow.acked, v.flow.next)
+		require.LessOrEqual(t, v.flow.meter.count, int64(v.flow.next))
+		for _, r := range v.wishes.told.reports {
+			v.flow.reported(0, r.lost)
+			v.flow.showReport(r, 90_000)
+			require.GreaterOrEqual(t, v.Statistics().RoundTrip, time.Duration(0))
+		}
+		v.flow.behind(now.UnixNano())
+		if err == nil {
+			compare(t, b, d)
+		}
+	})
+}
+
+// compare holds a packet that we took against the library's reading of it, if
+// that reads it at all: it knows more kinds, and refuses some nonsense in those
+// that we pass over.
+func compare(t *testing.T, b []byte, d demand) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		return
+	}
+	var theirs demand
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			theirs.keyframes++
+		case *rtcp.TransportLayerNack:
+			for _, pair := range p.Nacks {
+				theirs.lost += len(pair.PacketList())
+			}
+		case *rtcp.TransportLayerCC:
+			raw, err := p.Marshal()
+			if err != nil {
+				continue
+			}
+			if a, err := parseArrivals(raw[4:]); err == nil && int(a.count) <= 4096 {
+				numbers, times := byLibrary(p)
+				var ours []uint16
+				var at []uint32
+				a.each(func(n uint16, u uint32) { ours, at = append(ours, n), append(at, u) })
+				require.Equal(t, numbers, ours)
+				require.Equal(t, times, at)
+			}
+		}
+	}
+	require.Equal(t, theirs.keyframes, d.keyframes)
+}
+
+// fedViewer is a viewer that was sent 300 packets on each lane.
+func fedViewer(now time.Time) *Viewer {
+	v := &Viewer{engine: &Engine{count: newCounters(nil)}, lanes: []*lane{{kind: media.Video, ssrc: 1}, {kind: media.Audio, ssrc: 2}}}
+	v.flow.track()
+	for i := range 300 {
+		v.flow.sent(1000, now.Add(time.Duration(i-300)*time.Millisecond).UnixNano())
+	}
+	return v
+}
+
+// feedbackSeeds are packets of players, and what hostile ones make of them.
+func feedbackSeeds(tb testing.TB) [][]byte {
+	tb.Helper()
+	packets := [][]rtcp.Packet{
+		{&rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{
+			{SSRC: 1, FractionLost: 200, TotalLost: 7, LastSequenceNumber: 1 << 16, Jitter: 90, LastSenderReport: 1, Delay: 1}, {SSRC: 2},
+		}}, &rtcp.TransportLayerNack{MediaSSRC: 1, Nacks: []rtcp.NackPair{{PacketID: 65_535, LostPackets: 0xffff}}}},
+		{&rtcp.SenderReport{SSRC: 9, Reports: []rtcp.ReceptionReport{{SSRC: 1}}}, &rtcp.PictureLossIndication{MediaSSRC: 1}},
+		{&rtcp.FullIntraRequest{MediaSSRC: 1, FIR: []rtcp.FIREntry{{SSRC: 1, SequenceNumber: 1}}}, &rtcp.Goodbye{Sources: []uint32{9}, Reason: "so long"}},
+		{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e6, SSRCs: []uint32{1}}, &rtcp.ExtendedReport{SenderSSRC: 9}},
+	}
+	var seeds [][]byte
+	for _, p := range packets {
+		b, err := rtcp.Marshal(p)
+		require.NoError(tb, err)
+		seeds = append(seeds, b, b[:len(b)-5])
+		lying := append([]byte(nil), b...)
+		lying[3]++
+		seeds = append(seeds, lying, append([]byte{b[0] | 0x1f}, b[1:]...), append([]byte{b[0] | 0x20}, b[1:]...))
+	}
+	wrap := func(body []byte) []byte {
+		for len(body)%4 != 0 {
+			body = append(body, 0)
+		}
+		return append([]byte{0x8f, 205, byte(len(body) / 4 >> 8), byte(len(body) / 4)}, body...)
+	}
+	return append(seeds, nil, []byte{0x80}, []byte{0x80, 201, 0xff, 0xff, 0, 0, 0, 1},
+		wrap(feedbackBody(290, 10, []uint16{1<<13 | 10}, 10)),
+		wrap(feedbackBody(65_530, 30, []uint16{0xbfff, 6, 1<<13 | 10}, 30)),
+		wrap(feedbackBody(0, 65_535, []uint16{8191, 8191, 8191, 8191, 8191, 8191, 8191, 8191, 7}, 0)),
+		wrap(feedbackBody(0, 65_535, []uint16{0x3fff, 0x3fff, 0x3fff, 0x3fff, 0x3fff, 0x3fff, 0x3fff, 0x3fff, 0xbfff}, 0)),
+		wrap(feedbackBody(1, 600, make([]uint16, 300), 0)),
+		wrap(feedbackBody(1, 9, []uint16{3<<13 | 9}, 9)),
+		wrap(feedbackBody(1, 7, []uint16{0xc000 | 1<<12 | 2<<10 | 3}, 9)))
+}

@@ -1,0 +1,192 @@
+package egress
+
+import "time"
+
+// How long packets may be on the path to a viewer.
+const (
+	// patience is how much older than the path's own delay the oldest packet
+	// that is not acknowledged may become. Queues of access links hold less
+	// than a second as a rule, and browsers acknowledge every 50 to 250 ms: what
+	// takes longer lies in a queue that grows, and the picture is late already.
+	patience = 1500 * time.Millisecond
+	// lagLimit is the same for viewers that only send receiver reports: these
+	// come once a second, and may be a second old when they are read.
+	lagLimit = 3 * time.Second
+	// A viewer that lost more than half of what was sent, in two reports in a
+	// row, has no use for the rest: no picture survives it. One report alone can
+	// be a moment without a network.
+	halfLost    = 128 // of 256 (RFC 3550 section 6.4.1)
+	halfReports = 2
+)
+
+// How sent packets are remembered. Which were sent when is known for 4 s, so
+// that the limits above fit in however fast a stream is; of the newest packets
+// also the size and the very time.
+const (
+	window    = 1024 // packets, a power of two; 4 s at 2 Mbit/s
+	tick      = int64(time.Second / 16)
+	ticks     = 64
+	idleTicks = 8          // without a packet, and what is in flight is forgotten
+	mostDelay = 16         // ticks of the path's own delay that patience is extended by
+	unit      = int64(250) // µs: the clock of transport-wide feedback
+
+	sizeBits  = 12
+	sizeMask  = 1<<sizeBits - 1
+	timeMask  = 1<<(32-sizeBits) - 1 // 262 s
+	unitNanos = unit * int64(time.Microsecond)
+)
+
+// flow is what is on its way to one viewer and what came of it. The shard owns
+// it but for what shown holds. All times are unix ns.
+type flow struct {
+	records *[window]uint32 // time and size of each packet; nil when the viewer does not report on them
+	marks   [ticks]uint32   // low bits of the number that was next when a tick began
+	tick    int64           // of the newest packet
+	next    uint64          // number of the next packet
+	acked   uint64          // after the highest number that is acknowledged or forgotten
+	least   int64           // the least time that an acknowledgement took, in ns; 0 for none yet
+	heard   bool            // something was acknowledged since restart
+	lagging bool            // so said a receiver report
+	half    int             // receiver reports in a row by which more than half was lost
+	total   totals
+	meter   meter
+	shown   shown
+}
+
+// totals are what was sent.
+type totals struct{ packets, bytes, repeated uint64 }
+
+// track has packets remembered for the transport-wide feedback that was
+// negotiated.
+func (f *flow) track() { f.records = new([window]uint32) }
+
+// sent notes one RTP packet, a repeated one too, and returns its transport-wide
+// sequence number. It allocates nothing.
+func (f *flow) sent(size int, now int64) (number uint16) {
+	if t := now / tick; t != f.tick {
+		f.turn(t)
+	}
+	n := f.next
+	f.next++
+	if f.records != nil {
+		f.records[n%window] = uint32(now/unitNanos)<<sizeBits | uint32(min(size, sizeMask))
+	}
+	f.total.packets++
+	f.total.bytes += uint64(size)
+	return uint16(n)
+}
+
+// turn begins a tick. After a pause, and when somebody has set the clock, what
+// is in flight is forgotten: the last packet before a pause may be lost, and
+// nothing acknowledges it until the next one comes.
+func (f *flow) turn(t int64) {
+	if t < f.tick || t-f.tick > idleTicks {
+		f.acked = f.next
+	}
+	for first := max(f.tick+1, t-ticks+1); first <= t; first++ {
+		f.marks[first%ticks] = uint32(f.next)
+	}
+	f.tick = t
+}
+
+// behind tells whether the path to the viewer holds more than it should, or
+// gives so little of it that no picture can come of it. A viewer that never
+// sends feedback is not judged.
+func (f *flow) behind(now int64) bool {
+	if f.lagging || f.half >= halfReports {
+		return true
+	}
+	if f.records == nil || !f.heard || now/tick-f.tick > idleTicks {
+		return false
+	}
+	own := min((f.least+tick-1)/tick, mostDelay)
+	past := f.tick - int64(patience)/tick - own
+	if past < 0 {
+		return false
+	}
+	return int32(f.marks[past%ticks]-uint32(f.acked)) > 0
+}
+
+// restart forgets what is in flight: the viewer is to begin anew at a keyframe.
+// It is not judged again before something new is heard from it, so that a
+// viewer whose feedback alone gets lost is not kept without pictures.
+func (f *flow) restart() {
+	f.acked = f.next
+	f.heard, f.lagging, f.half = false, false, 0
+}
+
+// number returns the packet that was sent under the low 16 bits of its number;
+// ok is false for one that was not sent, or too long ago.
+func (f *flow) number(low uint16) (n uint64, ok bool) {
+	back := uint64(uint16(f.next) - low)
+	if back == 0 || back > f.next || back >= 1<<15 {
+		return 0, false
+	}
+	return f.next - back, true
+}
+
+// acknowledge digests transport-wide feedback. What it says about packets that
+// were never sent, or twice about one, counts for nothing.
+func (f *flow) acknowledge(a arrivals, now int64) {
+	if f.records == nil {
+		return
+	}
+	f.meter.begin(f.next, now)
+	highest, some := uint64(0), false
+	a.each(func(low uint16, at uint32) {
+		n, ok := f.number(low)
+		if !ok {
+			return
+		}
+		if !some || n > highest {
+			highest, some = n, true
+		}
+		r := &f.records[n%window]
+		if size := *r & sizeMask; n+window >= f.next && size > 0 {
+			f.meter.received(int(size), at-uint32(f.sentAt(*r, now)))
+			*r &^= sizeMask // a packet arrives once
+		}
+	})
+	if some {
+		f.heard = true
+		f.advance(highest, now)
+	}
+	if f.meter.end(now) {
+		f.show(now)
+	}
+}
+
+// advance notes the highest packet that one piece of feedback names.
+func (f *flow) advance(highest uint64, now int64) {
+	f.meter.top = max(f.meter.top, highest+1)
+	if highest < f.acked {
+		return
+	}
+	f.acked = highest + 1
+	if highest+window < f.next {
+		return
+	}
+	took := max(now-f.sentAt(f.records[highest%window], now)*unitNanos, 1)
+	if f.least == 0 || took < f.least {
+		f.least = took
+	}
+}
+
+// sentAt returns when a remembered packet was sent, in units.
+func (f *flow) sentAt(record uint32, now int64) int64 {
+	units := now / unitNanos
+	return units - (units-int64(record>>sizeBits))&timeMask
+}
+
+// reported digests a receiver report on the viewer's video, or on its audio
+// when it has no video: by how much it lags behind what was sent, and the share
+// lost, of 256. The lag only matters without transport-wide feedback, which
+// knows better.
+func (f *flow) reported(lag time.Duration, lost uint8) {
+	f.lagging = lag > lagLimit && f.meter.heard == 0
+	if lost > halfLost {
+		f.half++
+	} else {
+		f.half = 0
+	}
+}
