@@ -22,8 +22,9 @@ var may = map[string][]string{
 	// floor 1: services that know no media
 	"server/auth":       {"server/metric"},
 	"server/store":      {"server/auth", "server/metric"},
-	"server/port":       {"server/metric", "server/queue", "server/port/limit"},
+	"server/port":       {"server/metric", "server/queue", "server/port/limit", "server/port/udp"},
 	"server/port/limit": {},
+	"server/port/udp":   {"server/metric"},
 	"server/netguard":   {},
 
 	// floor 2: the hub
@@ -52,18 +53,18 @@ var may = map[string][]string{
 	"server/rtc/offer": {"server/media"},
 	"server/rtc/ingest": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/port/limit", "server/hub", "server/rtc/offer",
+		"server/port", "server/port/limit", "server/hub", "server/rtc/offer", "server/rtc/lite",
 	},
 	"server/rtc/egress": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/port/limit", "server/hub", "server/rtc/offer",
+		"server/port", "server/port/limit", "server/hub", "server/rtc/offer", "server/rtc/lite",
 	},
-	"server/rtc/lite":       {},
+	"server/rtc/lite":       {"server/port"},
 	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite"},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {
 		"server/media", "server/metric", "server/auth", "server/port", "server/port/limit", "server/hub",
-		"server/rtc/offer", "server/rtc/ingest", "server/rtc/egress", "server/rtc/reach",
+		"server/rtc/offer", "server/rtc/lite", "server/rtc/ingest", "server/rtc/egress", "server/rtc/reach",
 	},
 
 	// floor 4: the doors
