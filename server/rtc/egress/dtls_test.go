@@ -120,7 +120,7 @@ func TestASVS_17_2_6_ForeignHellosDuringConnects(t *testing.T) {
 		})
 	}
 	var failed []error
-	for range 20 {
+	for range 10 {
 		failed = append(failed, s.peer(t).shake(t.Context()))
 	}
 	close(done)
@@ -202,11 +202,15 @@ func TestEndlessFragments(t *testing.T) {
 func (s *stage) halfOpen(t *testing.T, n int, hello []byte) {
 	t.Helper()
 	o := offered(t, offerOf(newPair(t)))
-	for i := range n {
+	viewers := make([]*Viewer, n)
+	for i := range viewers {
 		sub, err := s.hub.Watch(context.Background(), watchGrant)
 		require.NoError(t, err)
 		v, _, err := s.engine.Watch(sub, o)
 		require.NoError(t, err)
+		viewers[i] = v
+	}
+	for i, v := range viewers {
 		v.Receive(hello, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), 5000))
 	}
 }
