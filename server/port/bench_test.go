@@ -50,7 +50,7 @@ func BenchmarkDispatch(b *testing.B) {
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
-					r.dispatch(d, from[i%n])
+					r.Datagram(d, from[i%n])
 					i++
 				}
 			})
@@ -82,38 +82,6 @@ func BenchmarkRelay(b *testing.B) {
 	})
 }
 
-// The receiver reads nothing: what is measured is the sender's share. Eight
-// datagrams go with one call where the kernel cuts, else with eight.
-func BenchmarkSend(b *testing.B) {
-	p := open(b, "127.0.0.1:0")
-	c := dial(b, p)
-	to := local(c)
-	d := make([]byte, 8*1200)
-	b.Run("one", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_ = p.Send(d[:1200], to)
-		}
-	})
-	b.Run("eight-sends", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			for i := range 8 {
-				_ = p.Send(d[i*1200:(i+1)*1200], to)
-			}
-		}
-	})
-	for _, gso := range []bool{true, false} {
-		b.Run("segments8-gso-"+strconv.FormatBool(gso), func(b *testing.B) {
-			p.senders[0].socket.segments.on.Store(gso)
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = p.SendSegments(d, 1200, to)
-			}
-		})
-	}
-}
-
 // All processors at once, each with a reader of its own.
 func BenchmarkDispatchParallel(b *testing.B) {
 	rtp := make([]byte, 1200)
@@ -123,7 +91,7 @@ func BenchmarkDispatchParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		r := newReader(p, p.senders[0].socket)
 		for i := 0; pb.Next(); i++ {
-			r.dispatch(rtp, from[i%len(from)])
+			r.Datagram(rtp, from[i%len(from)])
 		}
 	})
 }

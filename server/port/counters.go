@@ -1,6 +1,9 @@
 package port
 
-import "github.com/heliograph/heliograph/server/metric"
+import (
+	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/port/udp"
+)
 
 // counters are the numbers of the port. A field is a few words of cause, so
 // that an operator sees why datagrams or connections went nowhere.
@@ -34,6 +37,11 @@ type streamCounters struct {
 	http, turn, ice, rtmp, rtsp               *metric.Counter // by class
 	secure                                    *metric.Counter // handshakes done
 	garbage, silent, evicted, crowd, unagreed *metric.Counter // closed
+}
+
+// sockets are the counters that the sockets themselves count on.
+func (c *counters) sockets() udp.Counters {
+	return udp.Counters{Long: c.long, Full: c.sendFull, Uncuts: c.gsoOff}
 }
 
 func newCounters(r *metric.Registry) *counters {

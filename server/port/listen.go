@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"strconv"
 	"syscall"
 )
@@ -14,10 +13,9 @@ import (
 // bindTries bounds the search for a number free for both protocols.
 const bindTries = 50
 
-// listenBoth opens TCP and UDP on one number, UDP with a socket for each
-// processor where the kernel shares a number out. With port 0 the kernel picks
-// for TCP and another is tried when UDP has that one taken.
-func listenBoth(address string) (*net.TCPListener, []*net.UDPConn, error) {
+// listenBoth opens TCP and UDP on one number. With port 0 the kernel picks for
+// TCP and another is tried when UDP has that one taken.
+func listenBoth(address string) (*net.TCPListener, *net.UDPConn, error) {
 	host, number, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen address %q is not host:port: %w", address, err)
@@ -29,7 +27,7 @@ func listenBoth(address string) (*net.TCPListener, []*net.UDPConn, error) {
 	for try := 1; ; try++ {
 		l, u, err := listenPair(family, host, number)
 		if err == nil {
-			return l, shareOut(u, family, runtime.GOMAXPROCS(0)), nil
+			return l, u, nil
 		}
 		picked := number == "0" || number == ""
 		if !picked || try == bindTries || !errors.Is(err, syscall.EADDRINUSE) {
@@ -39,8 +37,9 @@ func listenBoth(address string) (*net.TCPListener, []*net.UDPConn, error) {
 }
 
 // listenPair opens TCP on the number given and UDP on the number it got. Both
-// want the number for themselves alone: another server that has it, or shares
-// it with its own sockets, would get a part of our datagrams.
+// want the number for themselves alone, since another server that shares it
+// would get a part of our datagrams. Our own UDP sockets share it later; who
+// comes then finds TCP taken.
 func listenPair(family, host, number string) (*net.TCPListener, *net.UDPConn, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp"+family, net.JoinHostPort(host, number))

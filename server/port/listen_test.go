@@ -1,11 +1,14 @@
 package port
 
 import (
+	"log/slog"
 	"net"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/port/udp"
 )
 
 // A second server on the same number is told what is taken, whatever the
@@ -25,6 +28,20 @@ func TestTakenUDPIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = taken.Close() }()
 	refusesUDP(t, taken)
+}
+
+// Nor does our own sharing help one who would share.
+func TestSharedUDPIsRefused(t *testing.T) {
+	t.Parallel()
+	tcp, conn, err := listenBoth("127.0.0.1:0")
+	require.NoError(t, err)
+	shared, err := udp.Open(conn, 2, slog.New(slog.DiscardHandler), newCounters(nil).sockets())
+	require.NoError(t, err)
+	for _, s := range shared {
+		defer s.Close()
+	}
+	require.NoError(t, tcp.Close())
+	refusesUDP(t, conn)
 }
 
 // refusesUDP expects the number of a UDP socket to be refused and its TCP half

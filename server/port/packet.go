@@ -5,7 +5,12 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/heliograph/heliograph/server/port/udp"
 )
+
+// maxDatagram is the longest datagram taken in, by whatever way it comes.
+const maxDatagram = udp.MaxDatagram
 
 // packet is a datagram that waits in a pipe.
 type packet struct {

@@ -20,10 +20,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port/limit"
+	"github.com/heliograph/heliograph/server/port/udp"
 )
 
 // Errors of this package.
@@ -35,10 +37,6 @@ var (
 	// datagrams, or the rest of them, were dropped. It is no fault: the caller goes
 	// on with the next keyframe.
 	ErrFull = errors.New("pipe to the client is full")
-	// ErrCongested says that the socket's buffer is full, for everybody and not
-	// because of the receiver: the datagrams, or the rest of them, are lost as they
-	// might be later on their way.
-	ErrCongested = errors.New("socket buffer full")
 	// ErrGone says that the relayed address or the TCP connection that a datagram
 	// was meant for is closed.
 	ErrGone = errors.New("way to the client is closed")
@@ -86,42 +84,29 @@ func Listen(cfg Config) (*Port, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	listener, conns, err := listenBoth(cfg.Listen)
+	listener, conn, err := listenBoth(cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	p := &Port{
-		log: log, local: unmap(conns[0].LocalAddr().(*net.UDPAddr).AddrPort()),
+		log: log, local: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()),
 		sessions: newSessions(), plain: limit.NewSources(stunPerSource, stunTotal),
 		count: newCounters(cfg.Metrics),
 	}
-	if p.announced, err = announce(p.local, cfg.PublicHosts); err == nil {
-		err = p.addSockets(conns)
+	if p.announced, err = announce(p.local, cfg.PublicHosts); err != nil {
+		return nil, errors.Join(err, listener.Close(), conn.Close())
 	}
+	sockets, err := udp.Open(conn, runtime.GOMAXPROCS(0), log, p.count.sockets())
 	if err != nil {
-		for _, c := range conns {
-			err = errors.Join(err, c.Close())
-		}
 		return nil, errors.Join(err, listener.Close())
+	}
+	p.relay, p.framed = newRelay(p), newFramed(p)
+	for _, s := range sockets {
+		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed})
 	}
 	p.streams = newStreams(listener, cfg.TLS, p)
 	p.turn = newTurnPipe(p)
 	return p, nil
-}
-
-// addSockets makes a sender of each socket, and the relay that they share.
-func (p *Port) addSockets(conns []*net.UDPConn) error {
-	p.relay, p.framed = newRelay(p), newFramed(p)
-	segments := newSegmentation(p.log, p.count)
-	for _, c := range conns {
-		s, err := newSocket(c, segments, p.count)
-		if err != nil {
-			return err
-		}
-		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed})
-	}
-	p.senders[0].socket.checkBuffers(p.log)
-	return nil
 }
 
 // Run reads and sorts until ctx ends or a socket fails. When it returns
@@ -132,7 +117,7 @@ func (p *Port) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.close)
 	defer stop()
 	p.log.Info("port open", "listen", p.local, "announced", p.announced,
-		"sockets", len(p.senders), "gso", p.senders[0].socket.segments.on.Load())
+		"sockets", len(p.senders), "gso", p.senders[0].socket.Cuts())
 	runs := []func() error{p.streams.run}
 	for _, s := range p.senders {
 		runs = append(runs, newReader(p, s.socket).run)
@@ -156,7 +141,7 @@ func (p *Port) Close() { p.close() }
 func (p *Port) close() {
 	p.closeOnce.Do(func() {
 		for _, s := range p.senders {
-			s.socket.close()
+			s.socket.Close()
 		}
 		p.streams.close()
 		_ = p.turn.Close()

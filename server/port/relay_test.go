@@ -39,7 +39,7 @@ func TestRelayBothWays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, virtual, in.next(t).from)
 
-	require.NoError(t, p.SendSegments([]byte("aabbc"), 2, virtual))
+	require.NoError(t, p.Sender(0).SendSegments([]byte("aabbc"), 2, virtual))
 	b := make([]byte, 100)
 	for _, want := range []string{"aa", "bb", "c"} {
 		n, from, err := c.ReadFrom(b)
@@ -104,7 +104,7 @@ func TestRelayFull(t *testing.T) {
 		require.NoError(t, p.Send([]byte("x"), virtual))
 	}
 	require.ErrorIs(t, p.Send([]byte("x"), virtual), ErrFull)
-	require.ErrorIs(t, p.SendSegments([]byte("xx"), 1, virtual), ErrFull)
+	require.ErrorIs(t, p.Sender(0).SendSegments([]byte("xx"), 1, virtual), ErrFull)
 	require.EqualValues(t, pipeSize, p.relay.queued.Load())
 	_, _, err := c.ReadFrom(make([]byte, 10))
 	require.NoError(t, err)

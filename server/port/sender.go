@@ -3,6 +3,8 @@ package port
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/heliograph/heliograph/server/port/udp"
 )
 
 // Sender sends datagrams by one of the port's sockets. Receivers cannot tell
@@ -11,7 +13,7 @@ import (
 // be called from anywhere.
 type Sender struct {
 	// set at construction
-	socket *socket
+	socket *udp.Socket
 	relay  *relay
 	framed *framed
 }
@@ -24,17 +26,12 @@ func (p *Port) Sockets() int { return len(p.senders) }
 func (p *Port) Sender(i int) *Sender { return &p.senders[i%len(p.senders)] }
 
 // Send sends one datagram by the first socket; to may be a virtual relayed
-// address. It never blocks: see ErrFull and ErrCongested.
+// address. It never blocks: see ErrFull and udp.ErrCongested.
 func (p *Port) Send(b []byte, to netip.AddrPort) error { return p.senders[0].Send(b, to) }
 
-// SendSegments is Sender.SendSegments by the first socket.
-func (p *Port) SendSegments(b []byte, segment int, to netip.AddrPort) error {
-	return p.senders[0].SendSegments(b, segment, to)
-}
-
 // Send sends one datagram; to may be the address of a client behind the relay
-// or a TCP connection. It allocates
-// nothing and never blocks: see ErrFull and ErrCongested.
+// or a TCP connection. It allocates nothing and never blocks: see ErrFull and
+// udp.ErrCongested.
 func (s *Sender) Send(b []byte, to netip.AddrPort) error {
 	switch {
 	case s.framed.owns(to):
@@ -42,13 +39,13 @@ func (s *Sender) Send(b []byte, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return s.relay.send(b, to)
 	}
-	return s.socket.send(b, to)
+	return s.socket.Send(b, to)
 }
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
 // shorter, and sends them, with one system call for up to 64 of them where
 // the kernel can. It allocates nothing and never blocks: see ErrFull
-// and ErrCongested.
+// and udp.ErrCongested.
 func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	if segment <= 0 {
 		return fmt.Errorf("segment of %d bytes", segment)
@@ -59,5 +56,5 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return s.relay.sendSegments(b, segment, to)
 	}
-	return s.socket.sendSegments(b, segment, to)
+	return s.socket.SendSegments(b, segment, to)
 }

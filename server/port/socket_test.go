@@ -3,7 +3,6 @@ package port
 import (
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,12 +36,11 @@ func read(t testing.TB, c *net.UDPConn) string {
 }
 
 // Both families reach a wildcard port, and each client hears an answer from
-// the address it asked, in segments and one by one.
+// the address it asked.
 func TestBothFamilies(t *testing.T) {
 	t.Parallel()
 	p, clients := ends(t)
 	require.NotEmpty(t, clients)
-	segments := p.senders[0].socket.segments
 	for family, c := range clients {
 		in := newInbox()
 		require.NoError(t, p.Register(family, in))
@@ -51,36 +49,11 @@ func TestBothFamilies(t *testing.T) {
 		from := in.next(t).from
 		require.Equal(t, local(c), from, "no mapped addresses")
 
-		for _, cut := range []bool{segments.on.Load(), false} {
-			segments.on.Store(cut)
-			require.NoError(t, p.SendSegments([]byte("aaaabbbbcc"), 4, from))
-			require.Equal(t, []string{"aaaa", "bbbb", "cc"}, []string{read(t, c), read(t, c), read(t, c)})
-		}
-		segments.on.Store(probeGSO())
+		require.NoError(t, p.Sender(0).SendSegments([]byte("aaaabbbbcc"), 4, from))
+		require.Equal(t, []string{"aaaa", "bbbb", "cc"}, []string{read(t, c), read(t, c), read(t, c)})
 		require.NoError(t, p.Send([]byte("one"), from))
 		require.Equal(t, "one", read(t, c))
 	}
-}
-
-// More than the kernel takes at once goes in several calls.
-func TestSendSegmentsSplits(t *testing.T) {
-	t.Parallel()
-	p := open(t, "127.0.0.1:0")
-	c := dial(t, p)
-	require.NoError(t, c.SetReadBuffer(1<<20))
-	for _, size := range []struct{ segment, count int }{{100, 150}, {1200, 90}, {1, 65}} {
-		all := strings.Repeat("x", size.segment*size.count-1) + "!"
-		require.NoError(t, p.SendSegments([]byte(all), size.segment, local(c)))
-		got := ""
-		for range size.count {
-			d := read(t, c)
-			require.Len(t, d, size.segment)
-			got += d
-		}
-		require.Equal(t, all, got)
-	}
-	require.Error(t, p.SendSegments([]byte("x"), 0, local(c)))
-	require.NoError(t, p.SendSegments(nil, 100, local(c)))
 }
 
 func TestSendErrors(t *testing.T) {
@@ -88,7 +61,8 @@ func TestSendErrors(t *testing.T) {
 	p := open(t, "127.0.0.1:0")
 	require.Error(t, p.Send([]byte("x"), netip.AddrPort{}))
 	require.Error(t, p.Send([]byte("x"), netip.MustParseAddrPort("[::1]:9")), "an IPv4 socket")
-	require.Error(t, p.SendSegments([]byte("xx"), 1, netip.MustParseAddrPort("[::1]:9")))
+	require.Error(t, p.Sender(0).SendSegments([]byte("x"), 0, p.Addr()))
+	require.Error(t, p.Sender(0).SendSegments([]byte("xx"), 1, netip.MustParseAddrPort("[::1]:9")))
 	require.Error(t, p.Send(make([]byte, 70000), p.Addr()))
 }
 
@@ -101,9 +75,8 @@ func TestSendAllocatesNothing(t *testing.T) {
 	for family, c := range clients {
 		to := local(c)
 		for name, send := range map[string]func(){
-			"one":  func() { _ = p.Send(b[:1200], to) },
-			"ten":  func() { _ = p.SendSegments(b, 1200, to) },
-			"each": func() { _ = p.senders[0].socket.sendEach(b, 1200, to) },
+			"one": func() { _ = p.Send(b[:1200], to) },
+			"ten": func() { _ = p.Sender(0).SendSegments(b, 1200, to) },
 		} {
 			require.Zero(t, testing.AllocsPerRun(200, send), "%s %s", family, name)
 		}

@@ -37,7 +37,7 @@ func (t *turnPipe) WriteTo(b []byte, to net.Addr) (int, error) {
 	if !ok || t.port.relay.owns(a) {
 		return 0, fmt.Errorf("write to %v: no address of a TURN client", to)
 	}
-	if err := t.port.senders[0].socket.send(b, a); err != nil {
+	if err := t.port.senders[0].socket.Send(b, a); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -6,34 +6,28 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
-)
 
-// maxDatagram is the longest datagram taken in. Paths carry 1500 bytes; what
-// is longer is dropped.
-const maxDatagram = 2048
+	"github.com/heliograph/heliograph/server/port/udp"
+)
 
 // reader is the state of the goroutine that reads one socket.
 type reader struct {
 	// set at construction
 	port   *Port
-	socket *socket
+	socket *udp.Socket
 	// owned by run
-	batch  batch
 	answer [bindingSize]byte
 	busy   *session // whose Receiver is running
 	media  uint64   // datagrams of media that are not counted yet
 }
 
-func newReader(p *Port, s *socket) *reader {
-	r := &reader{port: p, socket: s}
-	r.prepare()
-	return r
-}
+func newReader(p *Port, s *udp.Socket) *reader { return &reader{port: p, socket: s} }
 
 // run reads the socket until it is closed.
 func (r *reader) run() error {
+	in := udp.NewReader(r.socket, r)
 	for {
-		err := r.loop()
+		err := r.read(in)
 		if err == nil {
 			continue // a Receiver failed; its session is gone
 		}
@@ -46,9 +40,8 @@ func (r *reader) run() error {
 	}
 }
 
-// loop reads until an error. A panic costs only the session it happened in:
-// called again, it goes on with the datagram after.
-func (r *reader) loop() (err error) {
+// read reads until an error. A panic costs only the session it happened in.
+func (r *reader) read(in *udp.Reader) (err error) {
 	defer func() {
 		if e := recover(); e != nil {
 			err = nil
@@ -56,7 +49,7 @@ func (r *reader) loop() (err error) {
 			r.busy = nil
 		}
 	}()
-	return r.receive()
+	return in.Read()
 }
 
 // failed forgets the session whose Receiver failed.
@@ -70,8 +63,8 @@ func (p *Port) failed(s *session, cause any) {
 	p.log.Error("session failed and is forgotten", "cause", cause, "stack", string(debug.Stack()))
 }
 
-// dispatch hands one datagram of the socket to whom it is for.
-func (r *reader) dispatch(b []byte, from netip.AddrPort) {
+// Datagram implements udp.Handler: it hands a datagram to whom it is for.
+func (r *reader) Datagram(b []byte, from netip.AddrPort) {
 	p := r.port
 	if p.framed.owns(from) || p.relay.owns(from) { // virtual addresses send through their pipe only
 		p.count.spoofed.Inc()
@@ -99,9 +92,10 @@ func (r *reader) dispatch(b []byte, from netip.AddrPort) {
 	}
 }
 
-// settle counts the media of a batch at once: readers on many processors that
-// counted each datagram would wait for each other.
-func (r *reader) settle() {
+// Emptied implements udp.Handler. It counts the media of a batch at once:
+// readers on many processors that counted each datagram would wait for each
+// other.
+func (r *reader) Emptied() {
 	if r.media > 0 {
 		r.port.count.media.Add(r.media)
 		r.media = 0
@@ -119,7 +113,7 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort) {
 		p.count.stunLimited.Inc()
 		return
 	}
-	_ = r.socket.send(bindingAnswer(&r.answer, b, from), from) // they ask again
+	_ = r.socket.Send(bindingAnswer(&r.answer, b, from), from) // they ask again
 }
 
 // deliver hands a datagram to its session's Receiver. *busy names the session

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package port
+package udp
 
 import (
 	"log/slog"
@@ -8,13 +8,13 @@ import (
 )
 
 // send sends one datagram.
-func (s *socket) send(b []byte, to netip.AddrPort) error {
+func (s *Socket) send(b []byte, to netip.AddrPort) error {
 	_, err := s.conn.WriteToUDPAddrPort(b, to)
 	return err
 }
 
-// sendBatch is never called here: see probeGSO.
-func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
+// sendBurst is never called here: see probeGSO.
+func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
 	return s.sendEach(b, segment, to)
 }
 
@@ -22,4 +22,4 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 func probeGSO() bool { return false }
 
 // checkBuffers has nothing to ask the kernel here.
-func (s *socket) checkBuffers(*slog.Logger) {}
+func (s *Socket) checkBuffers(*slog.Logger) {}

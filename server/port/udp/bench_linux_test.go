@@ -1,4 +1,4 @@
-package port
+package udp
 
 import (
 	"net"
@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,33 +14,20 @@ import (
 // port does and one by one as package net does, up to finding it empty, which
 // is when the reader may sleep. Filling the socket is not measured.
 func BenchmarkReceive(b *testing.B) {
-	p, err := Listen(Config{Listen: "127.0.0.1:0"})
-	require.NoError(b, err)
-	defer p.Close()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(b, err)
-	defer func() { _ = conn.Close() }()
-	s, err := newSocket(conn, p.senders[0].socket.segments, p.count)
-	require.NoError(b, err)
-	to := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	from := p.Addr()
-	require.NoError(b, p.Register("ours", silence{}))
-	p.Learn(from, "ours")
-	r := newReader(p, s)
+	to := open(b, "udp4", "127.0.0.1", 1)[0]
+	from := open(b, "udp4", "127.0.0.1", 1)[0]
+	r := NewReader(to, silence{})
 	for _, n := range []int{1, 2, 8, 32} {
 		for name, empty := range map[string]func() int{"batch": r.emptier(), "single": r.singly(n)} {
-			b.Run(name+"-"+strconv.Itoa(n), func(b *testing.B) { receive(b, n, empty, fill(p, n, to)) })
+			b.Run(name+"-"+strconv.Itoa(n), func(b *testing.B) { receive(b, n, empty, fill(from, n, to.conn.LocalAddr().(*net.UDPAddr).AddrPort())) })
 		}
 	}
 }
 
-// fill returns a function that puts n datagrams of media in a socket.
-func fill(p *Port, n int, to netip.AddrPort) func() {
-	rtp := make([]byte, 1200*n)
-	for i := range n {
-		rtp[1200*i] = 0x80
-	}
-	return func() { _ = p.SendSegments(rtp, 1200, to) }
+// fill returns a function that puts n datagrams in a socket.
+func fill(s *Socket, n int, to netip.AddrPort) func() {
+	d := make([]byte, 1200*n)
+	return func() { _ = s.SendSegments(d, 1200, to) }
 }
 
 func receive(b *testing.B, n int, empty func() int, fill func()) {
@@ -61,8 +47,8 @@ func receive(b *testing.B, n int, empty func() int, fill func()) {
 }
 
 // singly is emptier with a call for each datagram that waits and one more.
-func (r *reader) singly(waiting int) func() int {
-	var one [maxDatagram]byte
+func (r *Reader) singly(waiting int) func() int {
+	var one [MaxDatagram]byte
 	n := 0
 	peek := func(fd uintptr) {
 		if _, err := unix.Read(int(fd), one[:]); err != unix.EAGAIN {
@@ -75,9 +61,37 @@ func (r *reader) singly(waiting int) func() int {
 			if err != nil {
 				return n
 			}
-			r.dispatch(one[:size], unmap(from))
+			r.handler.Datagram(one[:size], from)
 		}
 		_ = r.socket.raw.Control(peek)
 		return n
 	}
+}
+
+// The receiver reads nothing: what is measured is the sender's share. Eight
+// datagrams go with one call where the kernel cuts, else with eight.
+func BenchmarkSend(b *testing.B) {
+	s := open(b, "udp4", "127.0.0.1", 1)[0]
+	to := local(dial(b, s))
+	d := make([]byte, 8*1200)
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = s.Send(d[:1200], to)
+		}
+	})
+	b.Run("eight-sends", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for i := range 8 {
+				_ = s.Send(d[i*1200:(i+1)*1200], to)
+			}
+		}
+	})
+	b.Run("segments-of-eight", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = s.SendSegments(d, 1200, to)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package port
+package udp
 
 import (
 	"context"
@@ -13,13 +13,16 @@ import (
 // the sockets there are will do.
 //
 // First was bound without the option, so that nobody else has the number. From
-// now on another program of the same user could take a share; a second server
-// of ours cannot, since its TCP port is taken.
-func shareOut(first *net.UDPConn, family string, n int) []*net.UDPConn {
+// now on another program of the same user could take a share.
+func shareOut(first *net.UDPConn, n int) []*net.UDPConn {
 	sockets := []*net.UDPConn{first}
 	raw, err := first.SyscallConn()
 	if err != nil || n < 2 || reusePort("", "", raw) != nil {
 		return sockets
+	}
+	family := "" // both, of a wildcard
+	if first.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Is4() {
+		family = "4"
 	}
 	lc := net.ListenConfig{Control: reusePort}
 	for len(sockets) < n {

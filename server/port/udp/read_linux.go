@@ -1,4 +1,4 @@
-package port
+package udp
 
 import (
 	"encoding/binary"
@@ -26,19 +26,19 @@ type batch struct {
 	messages [batchSize]received
 	vecs     [batchSize]unix.Iovec
 	names    [batchSize]unix.RawSockaddrInet6 // holds an IPv4 address as well
-	data     [batchSize][maxDatagram]byte
+	data     [batchSize][MaxDatagram]byte
 	count    int // messages that hold a datagram
-	next     int // the first of these not dispatched
+	next     int // the first of these not handed on
 	errno    syscall.Errno
 	call     func(fd uintptr) bool
 }
 
 // prepare ties the parts of the batch together.
-func (r *reader) prepare() {
+func (r *Reader) prepare() {
 	b := &r.batch
 	for i := range b.messages {
 		b.vecs[i].Base = &b.data[i][0]
-		b.vecs[i].SetLen(maxDatagram)
+		b.vecs[i].SetLen(MaxDatagram)
 		h := &b.messages[i].header
 		h.Iov, h.Iovlen = &b.vecs[i], 1
 		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet6
@@ -46,9 +46,9 @@ func (r *reader) prepare() {
 	b.call = r.ready
 }
 
-// receive reads and dispatches until an error.
-func (r *reader) receive() error {
-	r.drain() // what came with a datagram whose Receiver failed
+// read reads until an error.
+func (r *Reader) read() error {
+	r.drain() // what came with a datagram that the Handler failed on
 	r.batch.errno = 0
 	if err := r.socket.raw.Read(r.batch.call); err != nil {
 		return err
@@ -57,10 +57,10 @@ func (r *reader) receive() error {
 }
 
 // ready reads until the socket is empty; it returns true on an error. The
-// dispatching happens in here because a datagram that arrives meanwhile is
+// Handler runs in here because a datagram that arrives meanwhile is
 // then remembered by the runtime: a batch that is not full ends with an empty
 // socket, and no second call is needed to find that out.
-func (r *reader) ready(fd uintptr) bool {
+func (r *Reader) ready(fd uintptr) bool {
 	for {
 		switch errno := r.batch.fill(fd); errno {
 		case 0:
@@ -92,20 +92,20 @@ func (b *batch) fill(fd uintptr) syscall.Errno {
 	return errno
 }
 
-// drain dispatches what is left of the batch.
-func (r *reader) drain() {
+// drain hands on what is left of the batch.
+func (r *Reader) drain() {
 	b := &r.batch
 	for b.next < b.count {
 		i := b.next
-		b.next++ // at once: if a Receiver fails this one is over
+		b.next++ // at once: if the Handler fails this one is over
 		m := &b.messages[i]
 		if m.header.Flags&unix.MSG_TRUNC != 0 {
-			r.port.count.long.Inc()
+			r.socket.count.Long.Inc()
 			continue
 		}
-		r.dispatch(b.data[i][:m.size], addressOf(&b.names[i]))
+		r.handler.Datagram(b.data[i][:m.size], addressOf(&b.names[i]))
 	}
-	r.settle()
+	r.handler.Emptied()
 }
 
 // addressOf reads an address as the kernel writes it. A zone is named by its

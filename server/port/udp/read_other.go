@@ -1,26 +1,28 @@
 //go:build !linux
 
-package port
+package udp
+
+import "net/netip"
 
 // batch is one datagram where the kernel gives no more with one call. A byte
 // too many shows that a datagram was longer than those we take.
-type batch [maxDatagram + 1]byte
+type batch [MaxDatagram + 1]byte
 
 // prepare has nothing to do here.
-func (r *reader) prepare() {}
+func (r *Reader) prepare() {}
 
-// receive reads and dispatches until an error.
-func (r *reader) receive() error {
+// read reads until an error.
+func (r *Reader) read() error {
 	for {
 		n, from, err := r.socket.conn.ReadFromUDPAddrPort(r.batch[:])
 		if err != nil {
 			return err
 		}
-		if n > maxDatagram {
-			r.port.count.long.Inc()
+		if n > MaxDatagram {
+			r.socket.count.Long.Inc()
 			continue
 		}
-		r.dispatch(r.batch[:n], unmap(from))
-		r.settle()
+		r.handler.Datagram(r.batch[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+		r.handler.Emptied()
 	}
 }

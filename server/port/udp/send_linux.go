@@ -1,4 +1,4 @@
-package port
+package udp
 
 import (
 	"encoding/binary"
@@ -71,7 +71,7 @@ func (m *message) address(to netip.AddrPort, ipv6 bool) {
 }
 
 // sendmsg sends b, cut in segments when segment is not 0.
-func (s *socket) sendmsg(b []byte, segment int, to netip.AddrPort) (syscall.Errno, error) {
+func (s *Socket) sendmsg(b []byte, segment int, to netip.AddrPort) (syscall.Errno, error) {
 	m := messages.Get().(*message)
 	m.address(to, s.ipv6)
 	m.vec.Base = unsafe.SliceData(b)
@@ -90,7 +90,7 @@ func (s *socket) sendmsg(b []byte, segment int, to netip.AddrPort) (syscall.Errn
 }
 
 // send sends one datagram.
-func (s *socket) send(b []byte, to netip.AddrPort) error {
+func (s *Socket) send(b []byte, to netip.AddrPort) error {
 	if !s.reaches(to) {
 		return unix.EAFNOSUPPORT
 	}
@@ -105,9 +105,9 @@ func (s *socket) send(b []byte, to netip.AddrPort) error {
 	return s.outcome(errno)
 }
 
-// sendBatch sends up to 64 segments with one call, or one by one when the
+// sendBurst sends up to 64 segments with one call, or one by one when the
 // kernel refuses.
-func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
+func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
 	if !s.reaches(to) {
 		return unix.EAFNOSUPPORT
 	}
@@ -120,12 +120,12 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 	}
 	switch errno {
 	case 0:
-		if s.segments.refused.Load() != 0 {
-			s.segments.refused.Store(0)
+		if s.cut.refused.Load() != 0 {
+			s.cut.refused.Store(0)
 		}
 		return nil
 	case unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT:
-		s.segments.refuse(errno)
+		s.cut.refuse(errno)
 		return s.sendEach(b, segment, to)
 	}
 	return s.outcome(errno)
@@ -133,30 +133,30 @@ func (s *socket) sendBatch(b []byte, segment int, to netip.AddrPort) error {
 
 // refuse counts a refusal to cut. EIO says that the network card cannot
 // compute checksums, which is for good; the others may concern one path.
-func (g *segmentation) refuse(errno syscall.Errno) {
-	if n := g.refused.Add(1); errno != unix.EIO && n < refusedOff {
+func (c *cutting) refuse(errno syscall.Errno) {
+	if n := c.refused.Add(1); errno != unix.EIO && n < refusedOff {
 		return
 	}
-	if g.on.Swap(false) {
-		g.count.gsoOff.Inc()
-		g.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", errno)
+	if c.on.Swap(false) {
+		c.ended.Inc()
+		c.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", errno)
 	}
 }
 
 // outcome turns the kernel's answer into an error of this package.
-func (s *socket) outcome(errno syscall.Errno) error {
+func (s *Socket) outcome(errno syscall.Errno) error {
 	switch errno {
 	case 0:
 		return nil
 	case unix.EAGAIN, unix.ENOBUFS:
-		s.count.sendFull.Inc()
+		s.count.Full.Inc()
 		return ErrCongested
 	}
 	return errno
 }
 
 // reaches says whether the socket's family can address to.
-func (s *socket) reaches(to netip.AddrPort) bool {
+func (s *Socket) reaches(to netip.AddrPort) bool {
 	return to.IsValid() && (s.ipv6 || to.Addr().Is4())
 }
 
@@ -171,7 +171,7 @@ func probeGSO() bool {
 	if err != nil {
 		return false
 	}
-	s := &socket{conn: conn, raw: raw}
+	s := &Socket{conn: conn, raw: raw}
 	errno, err := s.sendmsg([]byte("heliograph"), 6, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	if err != nil || errno != 0 || conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
 		return false
@@ -187,7 +187,7 @@ func probeGSO() bool {
 }
 
 // checkBuffers says so when the kernel gives less room than asked for.
-func (s *socket) checkBuffers(log *slog.Logger) {
+func (s *Socket) checkBuffers(log *slog.Logger) {
 	got := 0
 	_ = s.raw.Control(func(fd uintptr) {
 		got, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)

@@ -1,0 +1,111 @@
+package udp
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/heliograph/heliograph/server/metric"
+)
+
+// socketBuffer is what is asked of the kernel for each direction: a keyframe
+// for some hundred viewers.
+const socketBuffer = 4 << 20
+
+// maxSegments and maxBurst bound what one system call may carry: the kernel
+// takes 64 segments of together less than one IP packet's 65,507 bytes.
+const (
+	maxSegments = 64
+	maxBurst    = 65000
+)
+
+// cutting is whether the kernel cuts what is sent in segments. It is found out
+// once for all sockets of an address, which send by the same network cards.
+type cutting struct {
+	// set at construction
+	log   *slog.Logger
+	ended *metric.Counter
+	// atomic
+	on      atomic.Bool
+	refused atomic.Int32 // refusals of the kernel to cut, in a row
+}
+
+// newCutting finds out what the kernel can do.
+func newCutting(log *slog.Logger, ended *metric.Counter) *cutting {
+	c := &cutting{log: log, ended: ended}
+	c.on.Store(probeGSO())
+	return c
+}
+
+// Socket is one UDP socket. Its methods may be called from anywhere.
+type Socket struct {
+	// set at construction
+	conn  *net.UDPConn
+	raw   syscall.RawConn
+	ipv6  bool // an AF_INET6 socket: IPv4 addresses go in mapped
+	cut   *cutting
+	count Counters
+}
+
+// newSocket prepares a bound socket.
+func newSocket(conn *net.UDPConn, cut *cutting, count Counters) (*Socket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("udp socket: %w", err)
+	}
+	s := &Socket{conn: conn, raw: raw, cut: cut, count: count}
+	s.ipv6 = !conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Is4()
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+	return s, nil
+}
+
+// Close closes the socket. A Reader of it ends with net.ErrClosed, which Close
+// waits for: a Handler must not call it.
+func (s *Socket) Close() { _ = s.conn.Close() }
+
+// Cuts says whether the kernel cuts segments for this socket and the others of
+// its address.
+func (s *Socket) Cuts() bool { return s.cut.on.Load() }
+
+// Send sends one datagram. It never blocks: see ErrCongested.
+func (s *Socket) Send(b []byte, to netip.AddrPort) error { return s.send(b, to) }
+
+// SendSegments cuts b in datagrams of segment bytes, of which the last may be
+// shorter, and sends them, with one system call for up to 64 of them where
+// the kernel can. It never blocks: see ErrCongested.
+func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
+	if segment <= 0 {
+		return fmt.Errorf("segment of %d bytes", segment)
+	}
+	burst := max(segment, min(maxSegments*segment, maxBurst/segment*segment))
+	for len(b) > 0 {
+		n := min(burst, len(b))
+		var err error
+		if n > segment && s.Cuts() {
+			err = s.sendBurst(b[:n], segment, to)
+		} else {
+			err = s.sendEach(b[:n], segment, to)
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// sendEach is for kernels that do not cut.
+func (s *Socket) sendEach(b []byte, segment int, to netip.AddrPort) error {
+	for len(b) > 0 {
+		n := min(segment, len(b))
+		if err := s.send(b[:n], to); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
