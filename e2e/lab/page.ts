@@ -1,0 +1,101 @@
+import type { Tab } from './person';
+
+/** What `prepare` leaves in a page. */
+interface Prepared {
+  peers: RTCPeerConnection[];
+  /** When something was clicked, and when the first picture after that was shown (ms since 1970). */
+  clicked: number;
+  shown: number;
+}
+
+/** Runs in a page before its own code: keeps hold of every peer connection, and of when the first picture is shown. */
+export function prepare(): void {
+  const w = window as unknown as Prepared;
+  w.peers = [];
+  w.clicked = w.shown = 0;
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(c?: RTCConfiguration) {
+      super(c);
+      w.peers.push(this);
+    }
+  };
+  addEventListener('click', () => (w.clicked = Date.now()), true);
+  new MutationObserver(() => {
+    for (const v of document.querySelectorAll<HTMLVideoElement>('video:not([data-timed])')) {
+      v.setAttribute('data-timed', '');
+      v.requestVideoFrameCallback(() => (w.shown ||= Date.now()));
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
+
+/** Moments of a page (ms since 1970); 0 what has not been. */
+export function moments(tab: Tab): Promise<{ clicked: number; shown: number }> {
+  return tab.evaluate(() => {
+    const { clicked, shown } = window as unknown as Prepared;
+    return { clicked, shown };
+  });
+}
+
+/** Frames decoded so far on all connections of the page; a new one begins at 0, so it may fall. */
+export function frames(tab: Tab): Promise<number> {
+  return tab.evaluate(async () => {
+    let decoded = 0;
+    for (const pc of (window as unknown as Prepared).peers) {
+      if (pc.connectionState === 'closed') continue;
+      for (const s of (await pc.getStats()).values()) if (s.type === 'inbound-rtp' && s.kind === 'video') decoded += s.framesDecoded ?? 0;
+    }
+    return decoded;
+  });
+}
+
+/**
+ * The way that media take on the page's newest connection: the selected pair's candidates, such as
+ * "srflx/udp → host/udp", or "relay (tcp) → host/udp" by a relay that is reached over TCP. '' where there is none.
+ */
+export function way(tab: Tab): Promise<string> {
+  return tab.evaluate(async () => {
+    const pc = (window as unknown as Prepared).peers.at(-1);
+    if (!pc) return '';
+    const all = new Map<string, Record<string, unknown>>();
+    (await pc.getStats()).forEach((s) => all.set(s.id, s));
+    const transport = [...all.values()].find((s) => s['type'] === 'transport' && s['selectedCandidatePairId']);
+    // Firefox marks the pair itself.
+    const pair = transport ? all.get(String(transport['selectedCandidatePairId'])) : [...all.values()].find((s) => s['type'] === 'candidate-pair' && s['selected']);
+    if (!pair) return '';
+    const name = (id: unknown) => {
+      const c = all.get(String(id));
+      if (c?.['candidateType'] === 'relay') return `relay (${String(c['relayProtocol'])})`;
+      return `${String(c?.['candidateType'])}/${String(c?.['protocol'])}`;
+    };
+    return `${name(pair['localCandidateId'])} → ${name(pair['remoteCandidateId'])}`;
+  });
+}
+
+/** Why there is no picture, as far as the page can say. */
+export function explain(tab: Tab): Promise<string> {
+  return tab.evaluate(async () => {
+    const pc = (window as unknown as Prepared).peers.at(-1);
+    const phase = document.querySelector('[data-phase]')?.getAttribute('data-phase') ?? 'none';
+    const status = [...document.querySelectorAll('[role="status"], [role="alert"]')].map((e) => e.textContent?.trim()).filter(Boolean).join(' ');
+    const page = `the page's phase is ${phase}${status && ` ("${status}")`}`;
+    if (!pc) return `${page}; it made no connection for media`;
+    const own: string[] = [];
+    const theirs: string[] = [];
+    (await pc.getStats()).forEach((s) => {
+      if (s.type === 'local-candidate') own.push(s.candidateType === 'relay' ? `relay (${s.relayProtocol})` : `${s.candidateType}/${s.protocol}`);
+      if (s.type === 'remote-candidate') theirs.push(`${s.candidateType}/${s.protocol}`);
+    });
+    const list = (of: string[]) => [...new Set(of)].join(', ') || 'none';
+    return `${page}; ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}`;
+  });
+}
+
+/** Asks until the answer is true, or throws with what was awaited and what the page says. */
+export async function until(what: string, tab: Tab, answer: () => Promise<boolean>, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await answer())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s; ${await explain(tab)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { chromium as playwright, type Page } from '@playwright/test';
+import { launch } from 'puppeteer-core';
+import { chromium, program as chromiumProgram } from '../lib/chromium';
+import { firefoxPreferences } from './firefox';
+import { folder, type Host } from './host';
+import { prepare } from './page';
+
+export const browsers = ['Chromium', 'Firefox'] as const;
+export type BrowserName = (typeof browsers)[number];
+
+/** A tab of either browser: what Playwright's and Puppeteer's pages have in common. */
+export type Tab = Pick<Page, 'evaluate' | 'close'> & { goto: (url: string) => Promise<unknown> };
+
+/** A browser on some machine of the laboratory. */
+export interface Person {
+  /** Opens a tab with nothing kept from any other. */
+  tab: () => Promise<Tab>;
+  close: () => Promise<unknown>;
+}
+
+/** Starts a browser on a machine. It takes `url` for a safe origin, and gives pages its fake camera and microphone. */
+export function person(which: BrowserName, host: Host, url: string): Promise<Person> {
+  return which === 'Chromium' ? inChromium(host, url) : inFirefox(host);
+}
+
+async function inChromium(host: Host, url: string): Promise<Person> {
+  const options = chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`);
+  const browser = await playwright.launch({ ...options, executablePath: host.wrap(chromiumProgram) });
+  const tab = async () => {
+    const context = await browser.newContext({ permissions: ['camera', 'microphone'], ignoreHTTPSErrors: true });
+    await context.addInitScript(prepare);
+    const page = await context.newPage();
+    page.on('close', () => void context.close().catch(() => undefined));
+    return page;
+  };
+  return { tab, close: () => browser.close() };
+}
+
+const firefoxProgram = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
+
+async function inFirefox(host: Host): Promise<Person> {
+  const tunnel = await openTunnel(host);
+  const browser = await launch({
+    browser: 'firefox',
+    executablePath: host.wrap(firefoxProgram),
+    headless: true,
+    acceptInsecureCerts: true,
+    debuggingPort: tunnel.port,
+    extraPrefsFirefox: firefoxPreferences,
+  });
+  const tab = async () => {
+    const context = await browser.createBrowserContext();
+    const page = await context.newPage();
+    await page.evaluateOnNewDocument(prepare);
+    const close = async () => {
+      await page.close();
+      await context.close();
+    };
+    return { goto: (url: string) => page.goto(url), evaluate: page.evaluate.bind(page), close } as unknown as Tab;
+  };
+  const close = async () => {
+    await browser.close();
+    tunnel.close();
+  };
+  return { tab, close };
+}
+
+/** Makes a port of this machine lead to the same port of another, where a browser will listen for its driver. */
+async function openTunnel(host: Host): Promise<{ port: number; close: () => void }> {
+  const server = createServer((from) => {
+    const to = connect(file);
+    from.pipe(to).pipe(from);
+    from.on('error', () => to.destroy());
+    to.on('error', () => from.destroy());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const file = join(folder, `${host.ns}-${port}.sock`);
+  const far = spawn('ip', ['netns', 'exec', host.ns, process.execPath, join(import.meta.dirname, 'tunnel.mjs'), file, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(far.stdout, 'data');
+  const close = () => {
+    far.stdin.end();
+    server.close();
+  };
+  return { port, close };
+}

@@ -1,0 +1,69 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FullConfig, FullResult, Reporter, Suite, TestCase, TestResult } from '@playwright/test/reporter';
+import type { Row } from './rows';
+
+const file = join(import.meta.dirname, '../results/lab.json');
+
+/** Prints each row when it is there and all of them in tables at the end, and writes them as JSON. */
+export default class Tables implements Reporter {
+  readonly #rows: Row[] = [];
+  readonly #begin = Date.now();
+  #planned = 0;
+  #other = 0;
+
+  printsToStdio(): boolean {
+    return true;
+  }
+
+  onBegin(_: FullConfig, suite: Suite): void {
+    this.#planned = suite.allTests().filter((t) => t.titlePath().join(' ').includes('matrix ')).length;
+  }
+
+  onStdOut(chunk: string | Buffer): void {
+    process.stdout.write(chunk);
+  }
+
+  onTestEnd(test: TestCase, result: TestResult): void {
+    const told = result.attachments.filter((a) => a.name === 'row').map((a) => JSON.parse(String(a.body)) as Row);
+    for (const row of told) {
+      this.#rows.push(row);
+      console.log(line(row).join('  '));
+    }
+    if (result.status === 'passed' || result.status === 'skipped') return;
+    this.#other++;
+    console.log(`${test.titlePath().slice(3).join(' ')}: ${result.status}: ${result.error?.message ?? ''}`);
+  }
+
+  onError(error: { message?: string }): void {
+    console.log(error.message);
+  }
+
+  async onEnd(result: FullResult): Promise<{ status: FullResult['status'] }> {
+    for (const table of ['matrix', 'more'] as const) {
+      const rows = this.#rows.filter((r) => r.table === table);
+      if (rows.length > 0) console.log(`\n${aligned([['network', 'browser', 'does', 'verdict', 'way', 'picture', 'goal'], ...rows.map(line)])}`);
+    }
+    const failed = this.#rows.filter((r) => r.verdict === 'FAILS').length + this.#other;
+    const matrix = this.#rows.filter((r) => r.table === 'matrix');
+    const play = matrix.filter((r) => r.verdict === 'plays').length;
+    if (this.#planned > 0) console.log(`\nmatrix: ${play} of ${this.#planned}`);
+    console.log(`${this.#rows.length} rows, ${failed} failed, ${((Date.now() - this.#begin) / 1000).toFixed(0)} s`);
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, JSON.stringify({ matrix: `${play} of ${this.#planned}`, rows: this.#rows }, null, 2));
+    console.log(`as JSON: ${file}`);
+    return { status: failed > 0 && result.status === 'passed' ? 'failed' : result.status };
+  }
+}
+
+/** One row's cells. */
+function line(r: Row): string[] {
+  const time = r.ms === null ? '–' : `${(r.ms / 1000).toFixed(2)} s`;
+  const goal = r.goal === null ? '' : `≤ ${r.goal / 1000} s${r.ms !== null && r.ms > r.goal ? ' missed' : ''}`;
+  return [r.net.padEnd(16), r.browser.padEnd(8), r.does.padEnd(7), r.verdict, r.way || '–', time, goal, ...(r.why ? [`: ${r.why}`] : [])];
+}
+
+function aligned(table: string[][]): string {
+  const widths = (table[0] ?? []).map((_, i) => Math.max(...table.map((r) => r[i]?.length ?? 0)));
+  return table.map((r) => r.map((c, i) => c.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n');
+}

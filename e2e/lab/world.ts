@@ -1,0 +1,52 @@
+import { test as base } from '@playwright/test';
+import type { Tool } from '../lib/encoder';
+import { binary, Server } from '../lib/server';
+import { camera } from './camera';
+import type { Host } from './host';
+import { Internet } from './internet';
+import { type Person, person } from './person';
+
+/** The port that the strictest of networks let through. */
+const port = 443;
+
+/** A server on the internet, a stream that is always on, and somebody who can watch from elsewhere. */
+export interface World {
+  internet: Internet;
+  /** Where browsers open the app. */
+  url: string;
+  /** The same by IPv6. */
+  url6: string;
+  /** Starts a server on another machine; `flags` are the server's own. */
+  serve: (host: Host, flags: string[]) => Promise<{ server: Server; encoder: Tool }>;
+  /** A Chromium on the open internet. */
+  elsewhere: Person;
+}
+
+/** The stream that is always on. Its picture never stands still, and Firefox can play it. */
+export const harbour = 'harbour';
+
+/** Starts a server and, beside it, an encoder that sends it the stream. */
+async function serve(host: Host, flags: string[]): Promise<{ server: Server; encoder: Tool }> {
+  const program = host.wrap(process.env['HELIOGRAPH'] ?? binary);
+  const server = await Server.start({ open: true, listen: `:${port}`, program, flags });
+  const rtsp = `rtsp://127.0.0.1:${server.at.rtsp.split(':').at(-1)}/${harbour}`;
+  return { server, encoder: camera(host, rtsp) };
+}
+
+export const test = base.extend<object, { world: World }>({
+  world: [
+    async ({}, use) => {
+      const internet = new Internet();
+      const there = internet.machine('server');
+      const { server, encoder } = await serve(there.host, []);
+      const url = `http://${there.address}:${port}`;
+      const elsewhere = await person('Chromium', internet.machine('elsewhere').host, url);
+      await use({ internet, url, url6: `http://[${there.six}]:${port}`, serve, elsewhere });
+      await elsewhere.close();
+      await encoder.stop();
+      await server.stop();
+      internet.close();
+    },
+    { scope: 'worker', timeout: 60_000 },
+  ],
+});
