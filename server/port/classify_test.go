@@ -238,6 +238,9 @@ func FuzzClassifyStream(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n"))
 	f.Add([]byte("PRI * HTTP/2.0"))
 	f.Add(stunMessage(0x0003))
+	f.Add(appendFrame(nil, stunMessage(0x0001)))
+	f.Add([]byte("OPTIONS * RTSP/1.0"))
+	f.Add([]byte("GET_PARAMETER *"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decided := StreamMore
 		for n := range len(b) + 1 {

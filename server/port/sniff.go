@@ -2,7 +2,6 @@ package port
 
 import (
 	"container/list"
-	"context"
 	"crypto/tls"
 	"net"
 	"runtime/debug"
@@ -93,12 +92,10 @@ func (s *streams) sort(c *accepted) (net.Conn, Stream) {
 
 // agree does the handshake and says whether it went well.
 func (s *streams) agree(c net.Conn, secure *tls.Conn) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), s.times.agree)
-	defer cancel()
 	if c.SetDeadline(time.Now().Add(s.times.agree)) != nil {
 		return false
 	}
-	if err := secure.HandshakeContext(ctx); err != nil {
+	if err := secure.Handshake(); err != nil {
 		s.log.Debug("TLS handshake failed", "peer", c.RemoteAddr(), "err", err)
 		return false
 	}

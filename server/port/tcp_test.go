@@ -21,6 +21,7 @@ func serve(t testing.TB, p *Port, h http.Handler) {
 	t.Helper()
 	s := &http.Server{Handler: h, Protocols: new(http.Protocols), ReadHeaderTimeout: patience}
 	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(p.HTTP()) }()
