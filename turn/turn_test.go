@@ -133,7 +133,7 @@ func TestRelayToSession(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, got{"\x80media from the client", virtual}, in.next(t))
 
-			require.NoError(t, h.port.SendSegments([]byte("media 1media 2the end"), 7, virtual))
+			require.NoError(t, h.port.Sender(0).SendSegments([]byte("media 1media 2the end"), 7, virtual))
 			b := make([]byte, 2000)
 			for _, want := range []string{"media 1", "media 2", "the end"} {
 				require.NoError(t, relayed.SetReadDeadline(time.Now().Add(patience)))
