@@ -84,11 +84,12 @@ var may = map[string][]string{
 	"server/cmd/heliograph": {"server/app", "server/cli", "server/config", "server/auth", "server/store", "server/bench"},
 
 	// apart: they know nothing of the house but how to count and to limit
-	"turn":              {"server/metric", "server/port/limit"},
-	"frontend":          {},
-	"server/bench":      {"server/bench/clip"},
-	"server/bench/clip": {},
-	"server/arch":       {},
+	"turn":                {"server/metric", "server/port/limit"},
+	"frontend":            {},
+	"server/bench":        {"server/bench/client", "server/bench/clip"},
+	"server/bench/client": {},
+	"server/bench/clip":   {},
+	"server/arch":         {},
 }
 
 // testsMay is what the tests of a package import beside its own row: the real

@@ -21,6 +21,7 @@ type snapshot struct {
 	packets  uint64
 	bytes    uint64
 	drops    uint64
+	passed   uint64    // packets that viewers have got since they began to join
 	readings []reading // of each viewer since the last mark
 }
 
@@ -35,6 +36,7 @@ func (r *run) snapshot(ctx context.Context) snapshot {
 	for _, v := range r.viewers {
 		if v.isJoined() {
 			s.drops += uint64(v.client.Drops())
+			s.passed += v.recv.total()
 		}
 	}
 	return s
@@ -155,8 +157,14 @@ func (r *run) measured(out *Report) {
 	r.server(out, seconds)
 	used := (r.end.own - r.start.own).Seconds()
 	out.Client = ClientReport{
-		CPUPercent: per(100*used, seconds), Cores: runtime.NumCPU(),
+		CPUPercent: per(100*used, seconds), Cores: runtime.NumCPU(), PerPacket: per(used*1e6, float64(out.Delivery.received())),
 		LagP99: milliseconds(t.lag.quantile(0.99)), SocketDrops: r.end.drops - r.start.drops,
+	}
+	for i, v := range r.viewers {
+		if v.isJoined() {
+			out.Client.ReceiverReports += r.end.readings[i].sent.reports
+			out.Client.TransportFeedback += r.end.readings[i].sent.feedback
+		}
 	}
 	out.Client.Saturated = out.Client.LagP99 > milliseconds(3*roundTime) || out.Client.SocketDrops > 0 ||
 		out.Client.CPUPercent > 90*float64(out.Client.Cores)
@@ -197,11 +205,10 @@ func (r *run) server(out *Report, seconds float64) {
 	joined := int64(max(1, out.Load.Joined))
 	if r.cfg.PID != 0 && r.end.process.threads > 0 {
 		used := (r.end.process.cpu - r.start.process.cpu).Seconds()
-		packets := out.Delivery.Video.Received + out.Delivery.Audio.Received
 		before, after := r.before.process.rss, r.end.process.rss
 		out.Server = &ServerReport{
 			PID: r.cfg.PID, CPUSeconds: round3(used), CPUPercent: per(100*used, seconds),
-			PerPacket: per(used*1e6, float64(packets)),
+			PerPacket: per(used*1e6, float64(out.Delivery.received())), PerJoin: r.perJoin(used, out),
 			RSSBefore: before, RSSAfter: after, RSSPerViewer: (int64(after) - int64(before)) / joined,
 			Threads: r.end.process.threads,
 		}
@@ -209,11 +216,27 @@ func (r *run) server(out *Report, seconds float64) {
 	if b, a := r.before.memory, r.end.memory; b.heap > 0 && a.heap > 0 {
 		out.Go = &GoReport{
 			HeapBefore: b.heap, HeapAfter: a.heap, StackBefore: b.stack, StackAfter: a.stack,
-			PerViewer:  (int64(a.heap+a.stack) - int64(b.heap+b.stack)) / joined,
-			Goroutines: a.goroutines,
+			PerViewer:         (int64(a.heap+a.stack) - int64(b.heap+b.stack)) / joined,
+			Goroutines:        a.goroutines,
+			GoroutinesPerView: per(float64(a.goroutines)-float64(b.goroutines), float64(joined)),
 		}
 	}
 }
+
+// perJoin is the CPU time in ms that a join took: what the server used while
+// the viewers joined, without what it then used to send to them, which is
+// known from the measured window (used, in seconds).
+func (r *run) perJoin(used float64, out *Report) float64 {
+	ramp := (r.ramped.process.cpu - r.before.process.cpu).Seconds()
+	packets := float64(out.Delivery.received())
+	if packets == 0 || out.Load.Joined == 0 {
+		return 0
+	}
+	sending := used / packets * float64(r.ramped.passed)
+	return round3(max(0, 1e3*(ramp-sending)/float64(out.Load.Joined)))
+}
+
+func (d *DeliveryReport) received() uint64 { return d.Video.Received + d.Audio.Received }
 
 // isJoined tells whether the join is over and went well.
 func (v *viewer) isJoined() bool {

@@ -20,6 +20,15 @@ packet of its own, so the load is about 2.3 Mbit/s and 300 packets a second for
 each viewer. Latency stands on the clock of this machine: publisher and viewers
 are both here, the server may be anywhere.
 
+A viewer does what a browser does: it offers transport-wide congestion control
+and RTX, answers and sends ICE checks, and sends a receiver report each second
+and, to servers that take it, transport-wide feedback each 100 ms, so that the
+server's work on them is in the figures. Unlike a browser it asks for no packet
+again, so what is lost shows as loss; it decrypts the first packets of each
+frame and a sample of the others; and it reads its packets every 20 ms, many at
+once, each with the kernel's time stamp, so that a viewer costs little and no
+server on the same machine pays for waking it up.
+
 Ctrl-C ends the run early and reports what was measured until then.`
 
 const example = `  heliograph bench --whip http://127.0.0.1:8080/whip/load --whip-token KEY \

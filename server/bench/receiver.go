@@ -11,7 +11,7 @@ import (
 const (
 	inFlight     = 16                     // frames whose packets may come mixed
 	learnFrames  = 60                     // frames at the start that are decrypted in full
-	sampleMask   = 15                     // later one packet of 16 is, to see that they still decrypt
+	sampleMask   = 63                     // later one packet of 64 is, to see that they still decrypt
 	stallAfter   = 200 * time.Millisecond // without a whole frame
 	requestAgain = 500 * time.Millisecond // between two requests for a keyframe
 )
@@ -231,6 +231,13 @@ func (r *receiver) decrypted(b []byte) {
 		default:
 		}
 	}
+}
+
+// total is how many media packets came since the start.
+func (r *receiver) total() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.packets.total
 }
 
 // mark starts a new span of time at now.

@@ -93,6 +93,7 @@ type ServerReport struct {
 	CPUSeconds   float64 `json:"cpu_seconds"`       // user and system, in the measured window
 	CPUPercent   float64 `json:"cpu_percent"`       // of one core
 	PerPacket    float64 `json:"cpu_us_per_packet"` // per packet delivered to a viewer
+	PerJoin      float64 `json:"cpu_ms_per_join"`   // in the ramp, without what it took to send
 	RSSBefore    uint64  `json:"rss_before_bytes"`  // with the publisher, before the viewers
 	RSSAfter     uint64  `json:"rss_after_bytes"`   // at the end of the window
 	RSSPerViewer int64   `json:"rss_per_viewer_bytes"`
@@ -102,21 +103,27 @@ type ServerReport struct {
 // GoReport is what the server's runtime said, the least value of each span,
 // because that is nearest to what is in use after a garbage collection.
 type GoReport struct {
-	HeapBefore  uint64 `json:"heap_before_bytes"`
-	HeapAfter   uint64 `json:"heap_after_bytes"`
-	StackBefore uint64 `json:"stack_before_bytes"`
-	StackAfter  uint64 `json:"stack_after_bytes"`
-	PerViewer   int64  `json:"heap_and_stack_per_viewer_bytes"`
-	Goroutines  uint64 `json:"goroutines"`
+	HeapBefore        uint64  `json:"heap_before_bytes"`
+	HeapAfter         uint64  `json:"heap_after_bytes"`
+	StackBefore       uint64  `json:"stack_before_bytes"`
+	StackAfter        uint64  `json:"stack_after_bytes"`
+	PerViewer         int64   `json:"heap_and_stack_per_viewer_bytes"`
+	Goroutines        uint64  `json:"goroutines"`
+	GoroutinesPerView float64 `json:"goroutines_per_viewer"`
 }
 
-// ClientReport tells whether the load client itself kept up.
+// ClientReport tells what the load client took and sent back, and whether it
+// kept up.
 type ClientReport struct {
-	CPUPercent  float64 `json:"cpu_percent"` // of one core
+	CPUPercent  float64 `json:"cpu_percent"` // of one core, publisher included
 	Cores       int     `json:"cores"`
-	LagP99      float64 `json:"lag_p99_ms"`   // from a packet's arrival to its reading here
+	PerPacket   float64 `json:"cpu_us_per_packet"`
+	LagP99      float64 `json:"lag_p99_ms"`   // from a packet's arrival to its reading here, up to 20 ms on purpose
 	SocketDrops uint64  `json:"socket_drops"` // packets lost in the client's own sockets
 	Saturated   bool    `json:"saturated"`
+
+	ReceiverReports   uint64 `json:"receiver_reports"`   // sent in the measured window
+	TransportFeedback uint64 `json:"transport_feedback"` // the same; 0 if the server does not want it
 }
 
 // ViewerReport is one viewer's share.

@@ -29,9 +29,9 @@ type run struct {
 	ip      net.IP // announced by viewers
 
 	// owned by Run
-	before, start, end snapshot
-	early              bool
-	pubErr             error // the publisher was lost
+	before, ramped, start, end snapshot // ramped: when all have joined
+	early                      bool
+	pubErr                     error // the publisher was lost
 
 	// atomic
 	tally atomic.Pointer[tally]
@@ -129,6 +129,7 @@ func (r *run) watchAll(ctx context.Context, progress io.Writer) {
 		case <-ctx.Done():
 		}
 	}
+	r.ramped = r.snapshot(ctx)
 	if r.joined() > 0 {
 		r.setPhase("warming up")
 		sleep(ctx, r.cfg.Warmup)

@@ -73,8 +73,11 @@ func TestRunAgainstAnSFU(t *testing.T) {
 		assert.NotContains(t, w, "decrypted")
 		assert.NotContains(t, w, "stamp")
 	}
+	assert.Positive(t, r.Client.TransportFeedback)
+	assert.Positive(t, r.Client.PerPacket)
 	sfu.mu.Lock()
 	defer sfu.mu.Unlock()
+	assert.Positive(t, sfu.feedback, "the server can read it")
 	assert.Equal(t, 3, sfu.removed, "every session ends with DELETE")
 }
 

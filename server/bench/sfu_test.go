@@ -23,6 +23,7 @@ type miniSFU struct {
 	sessions map[string]*webrtc.PeerConnection
 	removed  int
 	plis     int
+	feedback int // on transport-wide numbers
 	source   *webrtc.PeerConnection
 	ssrc     uint32
 }
@@ -78,8 +79,12 @@ func (s *miniSFU) answer(offer string, prepare func(*webrtc.PeerConnection) erro
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+	registry := &interceptor.Registry{}
+	if err = webrtc.ConfigureTWCCHeaderExtensionSender(engine, registry); err != nil {
+		return nil, "", err
+	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+		webrtc.WithInterceptorRegistry(registry))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, "", err
@@ -137,8 +142,13 @@ func (s *miniSFU) watch(pc *webrtc.PeerConnection) error {
 				return
 			}
 			for _, p := range packets {
-				if _, ok := p.(*rtcp.PictureLossIndication); ok {
+				switch p.(type) {
+				case *rtcp.PictureLossIndication:
 					s.requestKeyframe()
+				case *rtcp.TransportLayerCC:
+					s.mu.Lock()
+					s.feedback++
+					s.mu.Unlock()
 				}
 			}
 		}

@@ -57,18 +57,25 @@ func (r *Report) windowText(row rowFunc) {
 	row("stalls", "%d over 200 ms at %d viewers, longest %.0f ms", d.Stalls, d.StalledViewers, d.LongestStall)
 	row("bit rate", "%.0f to %.0f kbit/s a viewer, %.1f Mbit/s in all", d.Kbps.Min, d.Kbps.Max, d.Mbps)
 	if p := r.Server; p != nil {
-		row("server CPU", "%.2f us a packet; %.2f s, %.1f %% of a core", p.PerPacket, p.CPUSeconds, p.CPUPercent)
+		row("server CPU", "%.2f us a packet; %.2f s, %.1f %% of a core; %.2f ms a join",
+			p.PerPacket, p.CPUSeconds, p.CPUPercent, p.PerJoin)
 		row("server memory", "RSS %.1f MB before, %.1f MB after, %.0f KB a viewer; %d threads",
 			mega(p.RSSBefore), mega(p.RSSAfter), float64(p.RSSPerViewer)/1000, p.Threads)
 	}
 	if g := r.Go; g != nil {
-		row("server Go", "heap %.1f to %.1f MB, stacks %.1f to %.1f MB, %.0f KB a viewer; %d goroutines",
+		row("server Go", "heap %.1f to %.1f MB, stacks %.1f to %.1f MB, %.0f KB a viewer; %d goroutines, %.2f a viewer",
 			mega(g.HeapBefore), mega(g.HeapAfter), mega(g.StackBefore), mega(g.StackAfter),
-			float64(g.PerViewer)/1000, g.Goroutines)
+			float64(g.PerViewer)/1000, g.Goroutines, g.GoroutinesPerView)
 	}
 	c := r.Client
-	row("load client", "%.0f %% of a core (%d cores), p99 lag %.2f ms, %d socket drops",
-		c.CPUPercent, c.Cores, c.LagP99, c.SocketDrops)
+	row("load client", "%.2f us a packet, %.0f %% of a core (%d cores), p99 lag %.2f ms, %d socket drops",
+		c.PerPacket, c.CPUPercent, c.Cores, c.LagP99, c.SocketDrops)
+	feedback := "no transport-wide feedback, which the server does not want"
+	if c.TransportFeedback > 0 {
+		feedback = fmt.Sprintf("%d transport-wide feedbacks, one each 100 ms and viewer", c.TransportFeedback)
+	}
+	row("", "sent back %d receiver reports, one each second and viewer, and %s", c.ReceiverReports, feedback)
+	row("", "asks for nothing again: what is lost stays lost")
 }
 
 func mega(bytes uint64) float64 { return float64(bytes) / 1e6 }

@@ -47,15 +47,14 @@ func (r *run) warnings(out *Report) []string {
 	return w
 }
 
-// undecryptable counts the viewers of which pion could decrypt less than half
-// of the sampled packets. Wrong keys spoil all of them; a few may always be on
-// their way through pion at the moment of the reading.
+// undecryptable counts the viewers of which less than half of the sampled
+// packets could be decrypted. Wrong keys spoil all of them.
 func (r *run) undecryptable() int {
 	n := 0
 	for i, v := range r.viewers {
 		if v.isJoined() {
 			p := r.end.readings[i].packets
-			if p.passed > 50 && p.opened < p.passed/2 {
+			if p.passed > 20 && p.opened < p.passed/2 {
 				n++
 			}
 		}

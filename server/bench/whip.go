@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,11 +97,16 @@ func authorize(req *http.Request, token string) {
 	}
 }
 
-// hideURL drops the URL from an HTTP client's error: it may hold a key.
+// hideURL drops the URL from an HTTP client's error: it may hold a key. The
+// addresses go too, whose ports would make every viewer's failure another one.
 func hideURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
 	}
 	return err
 }

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"time"
 	"unsafe"
 
@@ -27,7 +25,6 @@ type Batch struct {
 	// owned by the caller of Read
 	headers [batchSize]unix.Mmsghdr
 	vectors [batchSize]unix.Iovec
-	names   [batchSize]unix.RawSockaddrInet6 // also holds one of IPv4
 	control [batchSize][controlSize]byte
 	buffers [batchSize][maxDatagram]byte
 }
@@ -39,23 +36,18 @@ func NewBatch() *Batch {
 		b.vectors[i].Base = &b.buffers[i][0]
 		b.vectors[i].SetLen(maxDatagram)
 		h := &b.headers[i].Hdr
-		h.Iov, h.Name, h.Control = &b.vectors[i], (*byte)(unsafe.Pointer(&b.names[i])), &b.control[i][0]
+		h.Iov, h.Control = &b.vectors[i], &b.control[i][0]
 		h.SetIovlen(1)
-		b.reset(i)
+		h.SetControllen(controlSize)
 	}
 	return b
 }
 
-func (b *Batch) reset(i int) {
-	h := &b.headers[i].Hdr
-	h.Namelen = unix.SizeofSockaddrInet6
-	h.SetControllen(controlSize)
-}
-
 // Read gives the client's handler what waits in its socket, and returns how
-// many datagrams there were.
+// many datagrams there were. Whom each came from costs too much to ask: what
+// is to be answered is taken to be the server's.
 func (b *Batch) Read(c *Client) int {
-	total := 0
+	total, from := 0, c.server()
 	for range maxTurns {
 		n := c.socket.receive(b)
 		for i := range n {
@@ -66,34 +58,14 @@ func (b *Batch) Read(c *Client) int {
 			if arrived == 0 {
 				arrived = time.Now().UnixNano()
 			}
-			b.deliver(c, i, arrived)
-			b.reset(i)
+			c.datagram(b.buffers[i][:b.headers[i].Len], from, arrived)
+			b.headers[i].Hdr.SetControllen(controlSize)
 		}
 		if total += n; n < batchSize {
 			break
 		}
 	}
 	return total
-}
-
-func (b *Batch) deliver(c *Client, i int, arrived int64) {
-	packet := b.buffers[i][:b.headers[i].Len]
-	if len(packet) > 0 && packet[0] < 4 {
-		c.datagram(packet, b.from(i), arrived)
-		return
-	}
-	c.datagram(packet, netip.AddrPort{}, arrived) // only STUN asks whence
-}
-
-// from is the sender of packet i.
-func (b *Batch) from(i int) netip.AddrPort {
-	name := &b.names[i]
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
-	if name.Family == unix.AF_INET {
-		name4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-		return netip.AddrPortFrom(netip.AddrFrom4(name4.Addr), port)
-	}
-	return netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), port)
 }
 
 // receive fills b and returns how many datagrams there were. The socket does

@@ -234,6 +234,14 @@ func (c *Client) Check(now time.Time) bool {
 	return now.Sub(time.Unix(0, c.heard.Load())) < consentTimeout
 }
 
+// server is where the server is, once it has answered.
+func (c *Client) server() netip.AddrPort {
+	if path := c.path.Load(); path != nil {
+		return *path
+	}
+	return netip.AddrPort{}
+}
+
 // Ended is closed when the server has ended the connection.
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
