@@ -25,7 +25,7 @@ const (
 const (
 	window    = 1024 // packets, a power of two; 4 s at 2 Mbit/s
 	tick      = int64(time.Second / 16)
-	ticks     = 64
+	ticks     = 64         // a power of two
 	idleTicks = 8          // without a packet, and what is in flight is forgotten
 	mostDelay = 16         // ticks of the path's own delay that patience is extended by
 	unit      = int64(250) // µs: the clock of transport-wide feedback
@@ -84,7 +84,7 @@ func (f *flow) turn(t int64) {
 		f.acked = f.next
 	}
 	for first := max(f.tick+1, t-ticks+1); first <= t; first++ {
-		f.marks[first%ticks] = uint32(f.next)
+		f.marks[first&(ticks-1)] = uint32(f.next)
 	}
 	f.tick = t
 }
@@ -101,10 +101,7 @@ func (f *flow) behind(now int64) bool {
 	}
 	own := min((f.least+tick-1)/tick, mostDelay)
 	past := f.tick - int64(patience)/tick - own
-	if past < 0 {
-		return false
-	}
-	return int32(f.marks[past%ticks]-uint32(f.acked)) > 0
+	return int32(f.marks[past&(ticks-1)]-uint32(f.acked)) > 0
 }
 
 // restart forgets what is in flight: the viewer is to begin anew at a keyframe.
@@ -132,33 +129,50 @@ func (f *flow) acknowledge(a arrivals, now int64) {
 		return
 	}
 	f.meter.begin(f.next, now)
-	highest, some := uint64(0), false
+	highest, arrived, some := uint64(0), uint32(0), false
 	a.each(func(low uint16, at uint32) {
 		n, ok := f.number(low)
 		if !ok {
 			return
 		}
+		f.arrived(n, at, now)
 		if !some || n > highest {
-			highest, some = n, true
-		}
-		r := &f.records[n%window]
-		if size := *r & sizeMask; n+window >= f.next && size > 0 {
-			f.meter.received(int(size), at-uint32(f.sentAt(*r, now)))
-			*r &^= sizeMask // a packet arrives once
+			highest, arrived, some = n, at, true
 		}
 	})
 	if some {
 		f.heard = true
-		f.advance(highest, now)
+		f.advance(highest, arrived, now)
 	}
 	if f.meter.end(now) {
 		f.show(now)
 	}
 }
 
-// advance notes the highest packet that one piece of feedback names.
-func (f *flow) advance(highest uint64, now int64) {
+// arrived counts a packet; each arrives once. One that is not remembered any
+// more is taken for one of average size, and only in its order.
+func (f *flow) arrived(n uint64, at uint32, now int64) {
+	if n+window < f.next {
+		if n >= f.meter.top {
+			f.meter.received(int64(f.total.bytes / f.total.packets))
+		}
+		return
+	}
+	r := &f.records[n%window]
+	if size := *r & sizeMask; size > 0 {
+		f.meter.received(int64(size))
+		f.meter.delay.add(at - uint32(f.sentAt(*r, now)))
+		*r &^= sizeMask
+	}
+}
+
+// advance notes the highest packet that one piece of feedback names, and when
+// it arrived.
+func (f *flow) advance(highest uint64, arrived uint32, now int64) {
 	f.meter.top = max(f.meter.top, highest+1)
+	if highest+window < f.next {
+		f.meter.delay.add(arrived - uint32(f.sentAbout(highest)))
+	}
 	if highest < f.acked {
 		return
 	}
@@ -170,6 +184,15 @@ func (f *flow) advance(highest uint64, now int64) {
 	if f.least == 0 || took < f.least {
 		f.least = took
 	}
+}
+
+// sentAbout returns in the middle of which tick a packet was sent, in units.
+func (f *flow) sentAbout(n uint64) int64 {
+	t := f.tick
+	for t > f.tick-ticks+1 && int32(uint32(n)-f.marks[t&(ticks-1)]) < 0 {
+		t--
+	}
+	return (t*tick + tick/2) / unitNanos
 }
 
 // sentAt returns when a remembered packet was sent, in units.

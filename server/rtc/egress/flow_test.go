@@ -77,7 +77,7 @@ func (r *road) take(b []byte) {
 // are lost.
 func (r *road) report(numbers []uint16, times []time.Duration) []byte {
 	p := &rtcp.TransportLayerCC{
-		Header:             rtcp.Header{Type: rtcp.TypeTransportSpecificFeedback, Count: rtcp.FormatTCC, Padding: true},
+		Header:             rtcp.Header{Type: rtcp.TypeTransportSpecificFeedback, Count: rtcp.FormatTCC},
 		BaseSequenceNumber: numbers[0], PacketStatusCount: numbers[len(numbers)-1] - numbers[0] + 1,
 		ReferenceTime: uint32(times[0]/(64*time.Millisecond)) & 0xffffff, FbPktCount: r.count,
 	}
@@ -93,6 +93,7 @@ func (r *road) report(numbers []uint16, times []time.Duration) []byte {
 		at += time.Duration(delta) * time.Microsecond
 		next = n + 1
 	}
+	p.Header.Padding = len(p.PacketChunks)%2 != len(p.RecvDeltas)%2 // two bytes each
 	p.Header.Length = uint16(p.MarshalSize()/4 - 1)
 	b, err := p.Marshal()
 	require.NoError(r.t, err)
@@ -110,7 +111,7 @@ func TestSteadyPath(t *testing.T) {
 		require.InEpsilon(t, bitRate, s.BitRate, 0.05)
 		require.Less(t, s.PathLost, 0.01)
 		require.Less(t, s.DelayGrowth, 10*time.Millisecond)
-		require.EqualValues(t, r.f.next, s.Packets+(r.f.next-s.Packets))
+		require.InEpsilon(t, r.f.next, s.Packets, 0.1)
 		require.False(t, s.Heard.IsZero())
 	}
 }
@@ -133,7 +134,7 @@ func TestPathThatFills(t *testing.T) {
 func TestViewerRecovers(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 1e6)
-	require.NotZero(t, r.run(4e6, 3*time.Second))
+	require.NotZero(t, r.run(2e6, 4*time.Second))
 	r.f.restart()
 	r.run(40e3, 6*time.Second) // sound only, while the queue empties
 	r.f.restart()
@@ -202,7 +203,7 @@ func TestNumbersWrap(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 100e6)
 	r.f.next, r.f.acked = 1<<16-500, 1<<16-500
-	r.clock = (1<<24)*64*time.Millisecond - 3*time.Second
+	r.clock = ((1<<24)*64*time.Millisecond - 3*time.Second).Truncate(100 * time.Millisecond)
 	for range 50 {
 		require.Zero(t, r.run(8e6, 200*time.Millisecond))
 		if n := len(r.queue); n > 10 { // a tenth or so

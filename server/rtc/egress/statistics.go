@@ -110,12 +110,10 @@ func (m *meter) begin(next uint64, now int64) {
 	m.heard = now
 }
 
-// received counts one packet; offset is the time of its arrival by the
-// viewer's clock less the time of sending by ours, in units.
-func (m *meter) received(size int, offset uint32) {
+// received counts one packet that has arrived.
+func (m *meter) received(size int64) {
 	m.count++
-	m.bytes += int64(size)
-	m.delay.add(offset)
+	m.bytes += size
 }
 
 // end tells whether a measurement is done; its figures are in m then.
@@ -146,6 +144,8 @@ type delay struct {
 	turned      int64 // unix ns
 }
 
+// add takes an offset: the time of a packet's arrival by the viewer's clock less
+// the time of its sending by ours, in units.
 func (d *delay) add(offset uint32) {
 	if !d.begun {
 		d.begun, d.origin = true, offset
