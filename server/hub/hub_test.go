@@ -189,6 +189,46 @@ func TestLostPublicationKeepsItsName(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A publication that goes on in silence is away for its viewers, yields as a
+// lost one does, and has no grace time left when it is lost after all.
+func TestSilentPublication(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Config{})
+		o := &fakeObserver{}
+		h.Observe(o)
+		src := &fakeSource{}
+		p := publish(t, h, src, Options{Peer: "192.0.2.1:1000"})
+		for range 2 {
+			p.SetAway(true)
+		}
+		require.Equal(t, Away, h.Info("harbour").State)
+		require.NotZero(t, h.Info("harbour").AwaySince)
+		p.grant = auth.Grant{}
+		require.True(t, p.yieldsTo(auth.Grant{}, Options{Peer: "192.0.2.1:2000"}), "the same encoder, connecting again")
+		time.Sleep(time.Minute)
+		require.Equal(t, Away, h.Info("harbour").State, "for as long as its source says")
+		p.SetAway(false)
+		require.Equal(t, Live, h.Info("harbour").State)
+		require.Zero(t, h.Info("harbour").AwaySince)
+		require.False(t, p.yieldsTo(auth.Grant{}, Options{Peer: "192.0.2.1:2000"}))
+
+		p.SetAway(true)
+		time.Sleep(time.Minute)
+		p.Close(errors.New("lost"))
+		synctest.Wait()
+		require.Equal(t, Offline, h.Info("harbour").State)
+		p.SetAway(false)
+		require.Equal(t, Offline, h.Info("harbour").State, "it is too late")
+		require.Equal(t, []EventKind{StreamLive, StreamAway, StreamLive, StreamAway, StreamAway, StreamEnded}, o.seen)
+
+		older := publish(t, h, &fakeSource{}, Options{})
+		publish(t, h, &fakeSource{}, Options{})
+		older.SetAway(true)
+		require.Equal(t, Live, h.Info("harbour").State, "another has followed")
+	})
+}
+
 func TestLostPublicationCanStillBeEnded(t *testing.T) {
 	t.Parallel()
 	h := New(Config{})

@@ -69,7 +69,7 @@ func newPublication(s *Stream, src Source, g auth.Grant, o Options) *Publication
 // yieldsTo tells whether a new publication may take this one's place: the same
 // subject or whoever knows its secret may. Where nobody has to say who he is,
 // one that was lost yields to the address it came from, because an encoder that
-// reconnects knows no secret.
+// reconnects knows no secret. The stream's mu is held.
 func (p *Publication) yieldsTo(g auth.Grant, o Options) bool {
 	if g.Subject() != "" && g.Subject() == p.grant.Subject() {
 		return true
@@ -78,7 +78,7 @@ func (p *Publication) yieldsTo(g auth.Grant, o Options) bool {
 		return true
 	}
 	anonymous := g.Subject() == "" && p.grant.Subject() == ""
-	return anonymous && p.Reason() != nil && p.host == host(o.Peer)
+	return anonymous && p.stream.info.State == Away && p.host == host(o.Peer)
 }
 
 // host returns a network address without its port.
@@ -117,6 +117,11 @@ func (p *Publication) Close(reason error) {
 	p.finish(reason)
 	p.stream.unpublish(p, reason)
 }
+
+// SetAway tells viewers that nothing comes from the publisher for now, or that
+// something does again. The publication goes on meanwhile: its source decides
+// how long it may, and closes it in the end.
+func (p *Publication) SetAway(away bool) { p.stream.setAway(p, away) }
 
 func (p *Publication) finish(reason error) {
 	p.once.Do(func() {

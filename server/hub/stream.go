@@ -165,12 +165,33 @@ func (s *Stream) unpublish(p *Publication, reason error) {
 		s.mu.Unlock()
 		return
 	}
-	s.info.State, s.info.AwaySince = Away, time.Now().UnixMilli()
-	s.grace = time.AfterFunc(s.hub.cfg.Grace, s.giveUp)
+	if s.info.State != Away { // else it was silent before, which counts
+		s.info.State, s.info.AwaySince = Away, time.Now().UnixMilli()
+	}
+	s.grace = time.AfterFunc(s.hub.cfg.Grace-time.Since(time.UnixMilli(s.info.AwaySince)), s.giveUp)
 	info := s.infoLocked()
 	s.mu.Unlock()
 	s.hub.cfg.Log.Info("stream away", "stream", s.name, "reason", reason)
 	s.announce(StreamAway, info)
+}
+
+// setAway notes that a publication that goes on is silent, or is not any more.
+func (s *Stream) setAway(p *Publication, away bool) {
+	s.mu.Lock()
+	if s.publication != p || (s.info.State == Away) == away {
+		s.mu.Unlock()
+		return
+	}
+	kind := StreamLive
+	s.info.State, s.info.AwaySince = Live, 0
+	if away {
+		kind = StreamAway
+		s.info.State, s.info.AwaySince = Away, time.Now().UnixMilli()
+	}
+	info := s.infoLocked()
+	s.mu.Unlock()
+	s.hub.cfg.Log.Info("stream "+string(kind), "stream", s.name, "reason", "its publisher is silent or back")
+	s.announce(kind, info)
 }
 
 // giveUp ends the stream when the grace time is over.

@@ -1,10 +1,8 @@
 package ingest
 
 import (
-	"crypto/rand"
 	"io"
 	"sync/atomic"
-	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
@@ -19,9 +17,8 @@ import (
 )
 
 const (
-	silence     = 5 * time.Second // browsers check every 2.5 s even while they send nothing
-	maxDatagram = 1600            // bytes
-	maxBuffered = 1 << 20         // bytes of RTP that wait for our reader
+	maxDatagram = 1600    // bytes
+	maxBuffered = 1 << 20 // bytes of RTP that wait for our reader
 )
 
 // newConnection makes the PeerConnection of one publication: ICE-lite on our
@@ -36,7 +33,7 @@ func (i *Ingest) newConnection(o *offer.Offer, mux *iceMux, crowded func()) (*we
 	if err != nil {
 		return nil, err
 	}
-	settings, err := publisherSettings(mux, i.silence)
+	settings, err := publisherSettings(mux)
 	if err != nil {
 		return nil, err
 	}
@@ -61,15 +58,14 @@ func publisherInterceptors(m *webrtc.MediaEngine) (*interceptor.Registry, error)
 	return r, nil
 }
 
-func publisherSettings(mux *iceMux, silence time.Duration) (webrtc.SettingEngine, error) {
+func publisherSettings(mux *iceMux) (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
 	s.SetLite(true)
 	s.SetICEUDPMux(mux)
-	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	s.SetIncludeLoopbackCandidate(true)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4}) // of the path that is none
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	s.SetICECredentials(mux.ufrag, rand.Text())
-	s.SetICETimeouts(silence, silence, 0)
+	s.SetICECredentials(mux.credentials.Ufrag, mux.credentials.Password)
+	s.SetICETimeouts(0, 0, 0) // supervise looks after that
 	s.DisableActiveTCP(true)
 	s.SetReceiveMTU(maxDatagram)
 	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)

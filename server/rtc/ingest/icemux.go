@@ -5,12 +5,14 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
 
-	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/lite"
 )
 
 // muxQueue is how many datagrams may wait for pion's reader: 0.1 s at a
@@ -19,71 +21,106 @@ const muxQueue = 512
 
 var errUfrag = errors.New("another ICE user fragment")
 
-// iceMux gives the one port to the ICE agent of one publication: it is the
-// ice.UDPMux of that agent and the port.Receiver of its user fragment.
+// iceMux is all that pion knows of ICE: one path that never changes, between
+// two addresses that mean nothing. The true path is found, changed and given up
+// by an agent of ours, so that ICE can be restarted while media go on, which
+// pion's own agent cannot do.
 type iceMux struct {
 	// set at construction
-	port      *port.Port
-	ufrag     string
-	addresses []net.Addr // one of each family that we have
-	v4, v6    *muxConn   // nil for a family that we have not
-	dropped   *metric.Counter
+	port        *port.Port
+	count       *counters
+	credentials lite.Credentials // of the first answer
+	theirs      string           // ICE user fragment of the client, as pion knows it
+	agent       *lite.Agent
+	conn        *muxConn
+
+	// atomic
+	to    atomic.Pointer[netip.AddrPort] // where to send; nil for nowhere
+	known atomic.Bool                    // pion has taken the path
+	last  atomic.Int64                   // when something authentic came, ns since 1970
 }
 
 var (
-	_ ice.UDPMux    = (*iceMux)(nil)
-	_ port.Receiver = (*iceMux)(nil)
+	_ ice.UDPMux = (*iceMux)(nil)
+	_ lite.Owner = (*iceMux)(nil)
 )
 
-// newICEMux registers ufrag at the port until Close.
-func newICEMux(p *port.Port, ufrag string, dropped *metric.Counter) (*iceMux, error) {
-	m := &iceMux{port: p, ufrag: ufrag, dropped: dropped}
-	for _, a := range p.Announced() {
-		conn := &m.v4
-		if a.Addr().Is6() && !a.Addr().Is4In6() {
-			conn = &m.v6
-		}
-		if *conn != nil {
-			continue
-		}
-		local := net.UDPAddrFromAddrPort(a)
-		*conn = &muxConn{mux: m, local: local, queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
-		m.addresses = append(m.addresses, local)
-	}
-	if len(m.addresses) == 0 {
+// Both ends of pion's path, of the addresses for documentation (RFC 5737).
+func here() *net.UDPAddr        { return &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9} }
+func there() netip.AddrPort     { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 2}), 9) }
+func isSTUN(b []byte) bool      { return len(b) > 0 && b[0] < 4 } // RFC 7983 section 7
+func (m *iceMux) ufrag() string { return m.credentials.Ufrag }
+
+// newICEMux registers credentials at the port until Close.
+func newICEMux(p *port.Port, theirs string, count *counters) (*iceMux, error) {
+	if len(p.Announced()) == 0 {
 		return nil, errors.New("the port announces no address")
 	}
-	return m, p.Register(ufrag, m)
+	m := &iceMux{port: p, count: count, theirs: theirs}
+	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
+	var err error
+	m.agent, m.credentials, err = lite.Open(p, m)
+	return m, err
 }
 
 // Receive implements port.Receiver.
 func (m *iceMux) Receive(b []byte, from netip.AddrPort) {
-	conn := m.v4
-	if from.Addr().Is6() && !from.Addr().Is4In6() || conn == nil {
-		conn = m.v6
+	if !isSTUN(b) {
+		m.conn.push(b)
+		return
 	}
-	if conn == nil {
-		conn = m.v4 // a family that we do not announce: a proxy's doing, and harmless
+	if !m.agent.Check(b, from) {
+		m.count.badChecks.Inc()
+		return
 	}
-	conn.push(b, from)
+	m.heard(time.Now())
+	if !m.known.Load() {
+		m.introduce()
+	}
 }
 
-// GetListenAddresses implements ice.UDPMux. One address of a family is enough
-// for the agent: the answer's candidates are written by finishAnswer, and two
-// readers of one connection would shuffle its packets.
-func (m *iceMux) GetListenAddresses() []net.Addr { return m.addresses }
+// Moved implements lite.Owner.
+func (m *iceMux) Moved(to netip.AddrPort) {
+	if !to.IsValid() {
+		m.to.Store(nil)
+		return
+	}
+	m.to.Store(&to)
+}
+
+// heard notes that something authentic came from the client.
+func (m *iceMux) heard(now time.Time) {
+	m.last.Store(now.UnixNano())
+	if m.to.Load() == nil {
+		m.agent.Resume()
+	}
+}
+
+// silence is for how long nothing authentic has come.
+func (m *iceMux) silence(now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, m.last.Load()))
+}
+
+// introduce shows pion the path: with a check that nominates it, as the client
+// sent us one.
+func (m *iceMux) introduce() {
+	check, err := stun.Build(stun.TransactionID, stun.BindingRequest,
+		stun.NewUsername(m.credentials.Ufrag+":"+m.theirs), ice.PriorityAttr(1), ice.AttrControlling(1), ice.UseCandidate(),
+		stun.NewShortTermIntegrity(m.credentials.Password), stun.Fingerprint)
+	if err == nil {
+		m.conn.push(check.Raw)
+	}
+}
+
+// GetListenAddresses implements ice.UDPMux.
+func (m *iceMux) GetListenAddresses() []net.Addr { return []net.Addr{m.conn.local} }
 
 // GetConn implements ice.UDPMux.
-func (m *iceMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
-	if ufrag != m.ufrag {
+func (m *iceMux) GetConn(ufrag string, _ net.Addr) (net.PacketConn, error) {
+	if ufrag != m.ufrag() {
 		return nil, errUfrag
 	}
-	for _, c := range []*muxConn{m.v4, m.v6} {
-		if c != nil && c.local == local {
-			return c, nil
-		}
-	}
-	return nil, net.ErrClosed
+	return m.conn, nil
 }
 
 // RemoveConnByUfrag implements ice.UDPMux. The agent calls it before it has
@@ -92,23 +129,27 @@ func (m *iceMux) RemoveConnByUfrag(string) {}
 
 // Close implements ice.UDPMux; it may be called twice.
 func (m *iceMux) Close() error {
-	m.port.Unregister(m.ufrag)
-	for _, c := range []*muxConn{m.v4, m.v6} {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
-	return nil
+	m.agent.Close()
+	return m.conn.Close()
 }
 
-type datagram struct {
-	b    []byte
-	from netip.AddrPort
+// send sends what pion wrote to where the client is. What pion says of its path
+// is for nobody: the client was answered by our own agent.
+func (m *iceMux) send(b []byte) {
+	to := m.to.Load()
+	if isSTUN(b) || to == nil {
+		return
+	}
+	m.known.Store(true)
+	m.agent.Keep()
+	_ = m.port.Send(b, *to) // every protocol above repeats what gets lost
 }
+
+type datagram struct{ b []byte }
 
 var datagrams = sync.Pool{New: func() any { return &datagram{b: make([]byte, 0, 1600)} }}
 
-// muxConn is the agent's socket for one address family.
+// muxConn is the socket of pion's agent.
 type muxConn struct {
 	// set at construction
 	mux   *iceMux
@@ -122,13 +163,13 @@ type muxConn struct {
 
 var _ ice.AddrPortReaderWriter = (*muxConn)(nil)
 
-func (c *muxConn) push(b []byte, from netip.AddrPort) {
+func (c *muxConn) push(b []byte) {
 	d := datagrams.Get().(*datagram)
-	d.b, d.from = append(d.b[:0], b...), from
+	d.b = append(d.b[:0], b...)
 	select {
 	case c.queue <- d:
 	default:
-		c.mux.dropped.Inc()
+		c.mux.count.queue.Inc()
 		datagrams.Put(d)
 	}
 }
@@ -137,24 +178,17 @@ func (c *muxConn) push(b []byte, from netip.AddrPort) {
 func (c *muxConn) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case d := <-c.queue:
-		n, from := copy(b, d.b), d.from
+		n := copy(b, d.b)
 		datagrams.Put(d)
-		return n, from, nil
+		return n, there(), nil
 	case <-c.done:
 		return 0, netip.AddrPort{}, net.ErrClosed
 	}
 }
 
-// WriteToAddrPort implements ice.AddrPortReaderWriter. The agent writes to an
-// address first when it answers a check whose MESSAGE-INTEGRITY it verified, so
-// this is where the port learns whose the address is, and never on reading. It
-// is told each time: a forged check of another session may have taken it away.
-func (c *muxConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	c.mux.port.Learn(to, c.mux.ufrag)
-	if err := c.mux.port.Send(b, to); err != nil {
-		return 0, err
-	}
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
+func (c *muxConn) WriteToAddrPort(b []byte, _ netip.AddrPort) (int, error) {
+	c.mux.send(b)
 	return len(b), nil
 }
 
@@ -168,12 +202,8 @@ func (c *muxConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // WriteTo implements net.PacketConn.
-func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	u, ok := to.(*net.UDPAddr)
-	if !ok {
-		return 0, net.InvalidAddrError("not a UDP address")
-	}
-	return c.WriteToAddrPort(b, u.AddrPort())
+func (c *muxConn) WriteTo(b []byte, _ net.Addr) (int, error) {
+	return c.WriteToAddrPort(b, netip.AddrPort{})
 }
 
 // Close implements net.PacketConn.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
@@ -61,11 +63,12 @@ type studio struct {
 	pub    *Publisher
 	answer string
 	asked  atomic.Int32 // keyframe requests that came
+	seq    uint16       // of the last packet that sends sent
 }
 
 func newStudio(t *testing.T, silence time.Duration) *studio {
 	t.Helper()
-	s := prepareStudio(t, silence, arrival)
+	s := prepareStudio(t, silence, patience)
 	s.accept(t)
 	return s
 }
@@ -92,7 +95,7 @@ func prepareStudio(t *testing.T, silence, arrival time.Duration) *studio {
 		<-done
 	})
 	in := New(p, nil)
-	in.silence, in.arrival = silence, arrival
+	in.waits = waits{arrival: arrival, silence: silence, consent: 2 * silence, patience: 8 * silence}
 	s := &studio{hub: hub.New(hub.Config{})}
 	s.dial(t)
 	o, err := s.pc.CreateOffer(nil)
@@ -163,6 +166,36 @@ func (s *studio) ended(t *testing.T) error {
 	}
 }
 
+func (s *studio) state(t *testing.T, want hub.State) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.hub.Info("s").State == want }, patience, time.Millisecond, want)
+}
+
+// sends returns when a packet that the client sends now has come.
+func (s *studio) sends(t *testing.T) {
+	t.Helper()
+	ring := s.pub.Publication().Stream().Tracks()[0].Ring()
+	first := ring.Head()
+	require.Eventually(t, func() bool {
+		s.seq++
+		_ = s.track.WriteRTP(&rtp.Packet{
+			Header: rtp.Header{Version: 2, SequenceNumber: s.seq, Timestamp: uint32(s.seq) * 3000, Marker: true}, Payload: []byte{0x10, 0, 0, 0},
+		})
+		return ring.Head() > first
+	}, patience, time.Millisecond)
+}
+
+// restart makes the client restart ICE and returns its offer.
+func (s *studio) restart(t *testing.T) *offer.Offer {
+	t.Helper()
+	o, err := s.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
+	require.NoError(t, err)
+	require.NoError(t, s.pc.SetLocalDescription(o))
+	parsed, err := offer.Parse(o.SDP, offer.ToPublish)
+	require.NoError(t, err)
+	return parsed
+}
+
 func (s *studio) connected(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -170,14 +203,92 @@ func (s *studio) connected(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-// A client that vanishes without a word is noticed, and its viewers wait.
+// A client that vanishes without a word is noticed, its viewers wait, nothing
+// is sent to it after a time and in the end it is lost.
 func TestVanishedPublisherIsLost(t *testing.T) {
 	t.Parallel()
 	s := newStudio(t, 300*time.Millisecond)
 	s.connected(t)
 	s.cable.cut.Store(true)
+	s.state(t, hub.Away)
+	assert.NoError(t, s.pub.Reason(), "it may come back")
+	require.Eventually(t, func() bool { return s.pub.mux.to.Load() == nil }, patience, time.Millisecond)
 	require.ErrorIs(t, s.ended(t), ErrLost)
 	assert.Equal(t, hub.Away, s.hub.Info("s").State)
+}
+
+// One that was away goes on as it comes back: the same session and stream.
+func TestPublisherComesBack(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Second)
+	s.connected(t)
+	s.cable.cut.Store(true)
+	s.state(t, hub.Away)
+	require.Eventually(t, func() bool { return s.pub.mux.to.Load() == nil }, patience, time.Millisecond)
+	s.cable.cut.Store(false)
+	s.state(t, hub.Live)
+	require.NotNil(t, s.pub.mux.to.Load())
+	s.asked.Store(0)
+	s.sends(t)
+	require.Eventually(t, func() bool {
+		s.pub.RequestKeyframe(nil, 0)
+		return s.asked.Load() > 0
+	}, patience, time.Millisecond, "it is sent something again")
+}
+
+// An ICE restart by offer or by fragment leaves the media alone; the older
+// generation goes on until the client has gone over.
+func TestRestartedPublisherGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	s.connected(t)
+	s.sends(t)
+	first := s.pub.mux.credentials
+	unused, err := s.pub.RestartICE()
+	require.NoError(t, err)
+	require.NotEqual(t, first.Ufrag, unused.Ufrag)
+	s.sends(t) // over the old path
+
+	o := s.restart(t)
+	for name, spoil := range map[string]func(*offer.Offer){
+		"fingerprint": func(o *offer.Offer) { o.Fingerprint.Value = "00" },
+		"mid":         func(o *offer.Offer) { o.Sections[0].Mid = "other" },
+		"kind":        func(o *offer.Offer) { o.Sections[0].Kind = media.Audio },
+		"number":      func(o *offer.Offer) { o.Sections = append(o.Sections, o.Sections[0]) },
+	} {
+		bad := *o
+		bad.Sections = slices.Clone(o.Sections)
+		spoil(&bad)
+		_, err = s.pub.Restart(&bad)
+		require.Error(t, err, name)
+	}
+	answer, err := s.pub.Restart(o)
+	require.NoError(t, err)
+	require.NotContains(t, answer, first.Ufrag)
+	require.NotContains(t, answer, unused.Ufrag)
+	require.NoError(t, s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}))
+	require.Eventually(t, func() bool { return s.pub.mux.port.Register(first.Ufrag, nobody{}) == nil }, patience, time.Millisecond,
+		"the older generation ends when the client has gone over")
+	s.sends(t)
+	require.NoError(t, s.pub.Reason())
+
+	s.pub.Close(hub.ErrEnded)
+	require.ErrorIs(t, s.ended(t), hub.ErrEnded)
+	_, err = s.pub.RestartICE()
+	require.ErrorIs(t, err, hub.ErrEnded)
+}
+
+// What is said after the end is said at once.
+func TestAfterEnd(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	before, after := make(chan struct{}), make(chan struct{})
+	s.pub.AfterEnd(func() { close(before) })
+	s.pub.Close(hub.ErrEnded)
+	<-before
+	<-s.pub.Done()
+	s.pub.AfterEnd(func() { close(after) })
+	<-after
 }
 
 func TestGoodbyeIsHeard(t *testing.T) {

@@ -14,10 +14,8 @@ import (
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
-const (
-	arrival       = 20 * time.Second       // for the peer to connect
-	keyframeEvery = 500 * time.Millisecond // at most one request to the peer
-)
+// keyframeEvery is how often the peer is asked for a keyframe at most.
+const keyframeEvery = 500 * time.Millisecond
 
 // Publisher is one publication from a WebRTC peer: a hub.Source.
 type Publisher struct {
@@ -27,7 +25,9 @@ type Publisher struct {
 	mux    *iceMux
 	pc     *webrtc.PeerConnection
 	tracks []*track
+	agreed agreed
 	pub    *hub.Publication // nil until Start
+	away   bool             // owned by run: the viewers know that it is silent
 
 	quit      chan struct{} // closed by Close
 	done      chan struct{} // closed when all has ended
@@ -94,7 +94,9 @@ func (p *Publisher) answer(ctx context.Context, o *offer.Offer) (string, error) 
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	return finishAnswer(p.pc.LocalDescription().SDP, o, p.mux.port.Candidates())
+	whole, err := finishAnswer(p.pc.LocalDescription().SDP, o, p.mux.port.Candidates())
+	p.agreed = newAgreed(o, whole)
+	return whole, err
 }
 
 // Start begins to feed a publication of the hub whose source this is.
@@ -196,8 +198,10 @@ func (p *Publisher) end() {
 // supervise waits for the end, and does what has its time.
 func (p *Publisher) supervise() {
 	defer p.recovered()
-	late := time.NewTimer(p.in.arrival)
+	late := time.NewTimer(p.in.waits.arrival)
 	defer late.Stop()
+	look := time.NewTicker(p.in.waits.silence / 5)
+	defer look.Stop()
 	var asked time.Time
 	var again <-chan time.Time // a keyframe request that had to wait
 	connected := p.connected
@@ -211,6 +215,10 @@ func (p *Publisher) supervise() {
 			p.openTracks()
 		case <-late.C:
 			p.Close(ErrUnconnected)
+		case now := <-look.C:
+			if connected == nil {
+				p.lookAfter(now)
+			}
 		case <-p.keyframes:
 			if wait := keyframeEvery - time.Since(asked); wait > 0 {
 				if again == nil {
@@ -224,6 +232,25 @@ func (p *Publisher) supervise() {
 			again, asked = nil, time.Now()
 			p.askKeyframe()
 		}
+	}
+}
+
+// lookAfter does what is due when nothing has come from the publisher for a
+// while: it may come back, by another way perhaps.
+func (p *Publisher) lookAfter(now time.Time) {
+	w, silence := p.in.waits, p.mux.silence(now)
+	if away := silence > w.silence; away != p.away {
+		p.away = away
+		p.pub.SetAway(away)
+		if !away {
+			p.RequestKeyframe(nil, 0)
+		}
+	}
+	switch {
+	case silence > w.patience:
+		p.Close(ErrLost)
+	case silence > w.consent:
+		p.mux.agent.Lapse()
 	}
 }
 

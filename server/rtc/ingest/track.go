@@ -59,6 +59,7 @@ func (in *track) read(remote *webrtc.TrackRemote) {
 		now := time.Now()
 		switch {
 		case err == nil:
+			in.pub.mux.heard(now)
 			in.packet(b[:n], now, attributes != nil && attributes.Get(webrtc.AttributeRtxSsrc) != nil)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed):
 			return
@@ -174,6 +175,7 @@ func (in *track) readReports(receiver *webrtc.RTPReceiver) {
 			garbage++
 			continue
 		}
+		in.pub.mux.heard(now)
 		in.reports(b[:n], now)
 	}
 	in.pub.Close(ErrGarbage)
