@@ -51,9 +51,9 @@ func (v *Viewer) verify(certificates [][]byte, _ [][]*x509.Certificate) error {
 	return nil
 }
 
-// secure shakes hands and gives the shard the keys. When it returns, no
-// goroutine is left to DTLS: the library's connection is closed without the
-// client hearing of it, and settled does the rest.
+// secure shakes hands and gives the shard the keys. Then it closes the
+// library's connection, whose goroutines end with it, without the client
+// hearing of it: settled does the rest.
 func (v *Viewer) secure(ctx context.Context, a *attempt) error {
 	var s secrets
 	conn, err := v.server(a.pipe, &s)
@@ -76,7 +76,7 @@ func (v *Viewer) secure(ctx context.Context, a *attempt) error {
 		return err
 	}
 	v.in.use(in)
-	alert, ok := v.dtls.settle(kept)
+	alert, ok := v.dtls.settle(kept, a.pipe)
 	if !ok {
 		v.goodbye(kept)
 		return nil

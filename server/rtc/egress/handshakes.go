@@ -184,8 +184,10 @@ func (v *Viewer) record(b []byte, from netip.AddrPort) {
 }
 
 // shake puts a datagram to the viewer's handshake and begins one with a hello;
-// dtls.mu is held. A handshake that failed may be followed by another: what
-// made it fail need not have come from the client.
+// dtls.mu is held. All addresses that have passed a check count alike, for a
+// client may change its path at any time. Who has merely overheard a check and
+// repeats it from elsewhere can spoil a handshake, as anybody can who sees the
+// packets; it fails, and the client's next hello begins another.
 func (v *Viewer) shake(b []byte, from netip.AddrPort) {
 	d := &v.dtls
 	if d.attempt == nil {
@@ -220,6 +222,9 @@ func (v *Viewer) handshake(ctx context.Context, a *attempt) {
 		v.engine.handshakes.count.done.Inc()
 		return
 	}
+	if v.Reason() != nil { // which broke it off
+		return
+	}
 	v.engine.handshakes.count.failed.Inc()
 	v.engine.log.Debug("a viewer's handshake failed", "err", err)
 	if v.dtls.failed() || errors.Is(err, ErrFingerprint) || errors.Is(err, errProfile) {
@@ -237,15 +242,14 @@ func (d *association) failed() bool {
 
 // settle ends the handshakes. It returns an alert that came meanwhile, and
 // false when the viewer was closed.
-func (d *association) settle(s *settled) (alert []byte, ok bool) {
+func (d *association) settle(s *settled, p *pipe) (alert []byte, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ended {
 		return nil, false
 	}
-	alert = d.attempt.pipe.alert
 	d.settled, d.attempt = s, nil
-	return alert, true
+	return p.alert, true
 }
 
 // close ends a viewer's DTLS: a handshake is broken off, and a client that

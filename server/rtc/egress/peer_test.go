@@ -98,10 +98,21 @@ func newPair(t testing.TB) tls.Certificate {
 	return pair
 }
 
+var (
+	fingerprintLine = regexp.MustCompile(`sha-256 [0-9A-F:]+`)
+	ufragLine       = regexp.MustCompile(`ice-ufrag:(\S+)`)
+	passwordLine    = regexp.MustCompile(`ice-pwd:(\S+)`)
+)
+
+// credentialsIn returns those that an answer names.
+func credentialsIn(answer string) (ufrag, password string) {
+	return ufragLine.FindStringSubmatch(answer)[1], passwordLine.FindStringSubmatch(answer)[1]
+}
+
 // offerOf is an offer of a client with this certificate.
 func offerOf(pair tls.Certificate) string {
 	sum := sha256.Sum256(pair.Certificate[0])
-	return regexp.MustCompile(`sha-256 [0-9A-F:]+`).ReplaceAllString(chromiumOffer, "sha-256 "+colons(sum[:]))
+	return fingerprintLine.ReplaceAllString(chromiumOffer, "sha-256 "+colons(sum[:]))
 }
 
 // peer returns a client that has passed an ICE check.
@@ -113,8 +124,7 @@ func (s *stage) peer(t testing.TB) *peer {
 	v, answer, err := s.engine.Watch(sub, offered(t, offerOf(pair)))
 	require.NoError(t, err)
 	p := &peer{t: t, viewer: v, pair: pair, wire: newWire(t, net.UDPAddrFromAddrPort(s.engine.port.Announced()[0]))}
-	p.ufrag = regexp.MustCompile(`ice-ufrag:(\S+)`).FindStringSubmatch(answer)[1]
-	p.password = regexp.MustCompile(`ice-pwd:(\S+)`).FindStringSubmatch(answer)[1]
+	p.ufrag, p.password = credentialsIn(answer)
 	p.flush()
 	return p
 }
