@@ -16,6 +16,7 @@ import (
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/bench"
 	"github.com/heliograph/heliograph/server/config"
+	"github.com/heliograph/heliograph/server/doctor"
 )
 
 // Exit codes.
@@ -57,7 +58,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 
 // isUsage tells a wrong command from a right one that failed.
 func isUsage(err error) bool {
-	for _, usage := range []error{errUsage, config.ErrSettings, auth.ErrName, auth.ErrUserName, auth.ErrRole, auth.ErrTTL, auth.ErrPassword, bench.ErrUsage} {
+	for _, usage := range []error{errUsage, config.ErrSettings, auth.ErrName, auth.ErrUserName, auth.ErrRole, auth.ErrTTL, auth.ErrPassword, bench.ErrUsage, doctor.ErrUsage} {
 		if errors.Is(err, usage) {
 			return true
 		}
@@ -74,7 +75,7 @@ func newRoot(env Env) *cobra.Command {
 	root.SilenceUsage = true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, plain(err)) })
-	root.AddCommand(newServe(env), newUser(env), newToken(env), newKey(env), newVersion(env), bench.Command())
+	root.AddCommand(newServe(env), newUser(env), newToken(env), newKey(env), newDoctor(env), newVersion(env), bench.Command())
 	return root
 }
 

@@ -83,6 +83,8 @@ func TestWrongUsage(t *testing.T) {
 		{"key", "a", "--data", ""},
 		{"version", "2"},
 		{"bench", "--viewers", "-1"},
+		{"doctor"},
+		{"doctor", "live.example.org"},
 	} {
 		r := run(t, "correct horse\n", args...)
 		require.Equal(t, 2, r.code, "%v: %s", args, r.err)
