@@ -75,7 +75,6 @@ func (d *Domain) Run(ctx context.Context) error {
 	m.config.Issuers = []certmagic.Issuer{m.issuer}
 	d.running.Store(m)
 	defer d.running.Store(nil)
-	defer func() { certmagic.CleanUpOwnLocks(context.WithoutCancel(ctx), log) }()
 	if err := m.config.ManageAsync(ctx, []string{d.cfg.Name}); err != nil {
 		return err
 	}
