@@ -49,6 +49,15 @@ func FuzzFeedback(f *testing.F) {
 // that reads it at all: it knows more kinds, and refuses some nonsense in those
 // that we pass over.
 func compare(t *testing.T, b []byte, d demand) {
+	for rest := b; len(rest) > 0; { // what would have the library make lists of millions
+		h, body, after, err := cut(rest)
+		require.NoError(t, err)
+		if rest = after; h.Type == rtcp.TypeTransportSpecificFeedback && h.Count == rtcp.FormatTCC {
+			if a, err := parseArrivals(body); err != nil || a.count > 4096 {
+				return
+			}
+		}
+	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		return
@@ -67,7 +76,7 @@ func compare(t *testing.T, b []byte, d demand) {
 			if err != nil {
 				continue
 			}
-			if a, err := parseArrivals(raw[4:]); err == nil && int(a.count) <= 4096 {
+			if a, err := parseArrivals(raw[4:]); err == nil {
 				numbers, times := byLibrary(p)
 				var ours []uint16
 				var at []uint32

@@ -27,6 +27,8 @@ type bench struct {
 	pub   *hub.Publication
 	video *hub.Input
 	seq   uint16
+
+	source *source
 }
 
 func newBench(t *testing.T) *bench {
@@ -49,7 +51,8 @@ func newBench(t *testing.T) *bench {
 func (b *bench) publish(c media.Codec) {
 	b.t.Helper()
 	var err error
-	b.pub, err = b.hub.Publish(publishGrant, &source{asked: make(chan struct{}, 1)}, hub.Options{})
+	b.source = &source{asked: make(chan struct{}, 1)}
+	b.pub, err = b.hub.Publish(publishGrant, b.source, hub.Options{})
 	require.NoError(b.t, err)
 	b.video, err = b.pub.AddTrack(media.Video, c)
 	require.NoError(b.t, err)
