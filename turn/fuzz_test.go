@@ -14,7 +14,8 @@ import (
 // idle is a server that serves nobody, with one allocation.
 func idle() *Server {
 	s := &Server{
-		cfg:         Config{Realm: "live", Peers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:8080")}},
+		family:      1,
+		cfg:         Config{Realm: "live", Peers: func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:8080")} }},
 		credentials: newCredentials([]byte("s"), "live"), allocations: newAllocations(),
 		limits: &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)},
 	}
@@ -37,7 +38,7 @@ func FuzzGate(f *testing.F) {
 			require.NoError(t, m.Decode())
 			to, err := peerOf(m)
 			require.NoError(t, err)
-			require.Equal(t, s.cfg.Peers[0], to)
+			require.Equal(t, s.cfg.Peers()[0], to)
 			require.Equal(t, stun.MethodSend, m.Type.Method)
 		}
 		if len(b) >= 4 {

@@ -157,7 +157,7 @@ func (g *gate) judgeAllocate(m *stun.Message) stun.ErrorCode {
 		return stun.CodeUnsupportedTransProto
 	}
 	family, err := m.Get(stun.AttrRequestedAddressFamily)
-	if err == nil && (len(family) != 4 || family[0] != g.family()) {
+	if err == nil && (len(family) != 4 || family[0] != g.server.family) {
 		return stun.CodeAddrFamilyNotSupported
 	}
 	even, err := m.Get(stun.AttrEvenPort)
@@ -167,10 +167,10 @@ func (g *gate) judgeAllocate(m *stun.Message) stun.ErrorCode {
 	return 0
 }
 
-// family is the family of the relayed addresses, which is that of the first
-// IPv4 peer, if any.
-func (g *gate) family() byte {
-	for _, p := range g.server.cfg.Peers {
+// relayedFamily is the family of the relayed addresses: IPv4, if there is a
+// peer of it. It stays when other peers come.
+func relayedFamily(peers []netip.AddrPort) byte {
+	for _, p := range peers {
 		if p.Addr().Is4() {
 			return 1
 		}
@@ -190,7 +190,7 @@ func (g *gate) judgePeers(m *stun.Message) stun.ErrorCode {
 		found++
 		if !g.allowed(peer, m.Type.Method == stun.MethodChannelBind) && code == 0 {
 			code = stun.CodeForbidden
-			if familyOf(peer.Addr()) != g.family() {
+			if familyOf(peer.Addr()) != g.server.family {
 				code = stun.CodePeerAddrFamilyMismatch
 			}
 			g.server.count.forbidden.Inc()
@@ -205,7 +205,7 @@ func (g *gate) judgePeers(m *stun.Message) stun.ErrorCode {
 
 // allowed says whether a peer is one of ours that a relayed address reaches.
 func (g *gate) allowed(peer netip.AddrPort, withPort bool) bool {
-	return familyOf(peer.Addr()) == g.family() && slices.ContainsFunc(g.server.cfg.Peers, func(p netip.AddrPort) bool {
+	return familyOf(peer.Addr()) == g.server.family && slices.ContainsFunc(g.server.cfg.Peers(), func(p netip.AddrPort) bool {
 		return p.Addr() == peer.Addr() && (!withPort || p.Port() == peer.Port())
 	})
 }

@@ -227,7 +227,7 @@ func TestCredentialsAreChecked(t *testing.T) {
 	both(t, func(t *testing.T, h *house, network string) {
 		user, password, _ := h.Credentials("guest")
 		other, _, _ := h.Credentials("guest")
-		foreign, err := New(Config{Streams: h.port.TURNStreams(), Relay: h.port, Peers: h.port.Announced()})
+		foreign, err := New(Config{Streams: h.port.TURNStreams(), Relay: h.port, Peers: h.port.Peers})
 		require.NoError(t, err)
 		theirs, theirPassword, _ := foreign.Credentials("guest")
 		for name, c := range map[string][2]string{

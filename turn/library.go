@@ -70,7 +70,7 @@ func (s *Server) quota(username, _ string, src net.Addr) bool {
 // before; this is the second lock of three.
 func (s *Server) permit(_ net.Addr, peer net.IP) bool {
 	a, ok := netip.AddrFromSlice(peer)
-	return ok && slices.ContainsFunc(s.cfg.Peers, func(p netip.AddrPort) bool { return p.Addr() == a.Unmap() })
+	return ok && slices.ContainsFunc(s.cfg.Peers(), func(p netip.AddrPort) bool { return p.Addr() == a.Unmap() })
 }
 
 // generator makes relayed addresses for the library.

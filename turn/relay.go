@@ -37,7 +37,7 @@ func newRelayConn(s *Server, c net.PacketConn) *relayConn {
 // WriteTo relays a datagram of the client. What may not pass vanishes, as in a
 // network.
 func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if !slices.Contains(c.server.cfg.Peers, clientOf(to).addr) {
+	if !slices.Contains(c.server.cfg.Peers(), clientOf(to).addr) {
 		c.server.count.foreign.Inc()
 		return len(b), nil
 	}

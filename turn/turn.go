@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,10 +38,12 @@ type Relay interface {
 
 // Config is what New needs. Packets or Streams may be nil, not both.
 type Config struct {
-	Packets net.PacketConn   // TURN over UDP
-	Streams net.Listener     // TURN over TCP
-	Relay   Relay            // makes the relayed addresses
-	Peers   []netip.AddrPort // the only addresses that clients may reach
+	Packets net.PacketConn // TURN over UDP
+	Streams net.Listener   // TURN over TCP
+	Relay   Relay          // makes the relayed addresses
+	// Peers lists the only addresses that clients may reach, never none. It may
+	// list others later, but those before too while allocations have them.
+	Peers   func() []netip.AddrPort
 	Realm   string           // "" for the default
 	Log     *slog.Logger     // may be nil
 	Metrics *metric.Registry // may be nil
@@ -54,6 +55,7 @@ type Server struct {
 	cfg         Config
 	log         *slog.Logger
 	count       *counters
+	family      byte // of relayed addresses, as STUN writes it
 	credentials *credentials
 	allocations *allocations
 	limits      *limits
@@ -70,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Packets == nil && cfg.Streams == nil {
 		return nil, errors.New("turn: neither packets nor streams to serve")
 	}
-	if cfg.Relay == nil || len(cfg.Peers) == 0 {
+	if cfg.Relay == nil || cfg.Peers == nil || len(cfg.Peers()) == 0 {
 		return nil, errors.New("turn: a relay and at least one peer are needed")
 	}
 	if cfg.Realm == "" {
@@ -79,16 +81,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Peers = slices.Clone(cfg.Peers)
-	for i, p := range cfg.Peers {
-		cfg.Peers[i] = unmap(p)
-	}
 	secret := make([]byte, secretSize)
 	if _, err := rand.Read(secret); err != nil {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, credentials: newCredentials(secret, cfg.Realm),
+		cfg: cfg, log: cfg.Log, family: relayedFamily(cfg.Peers()), credentials: newCredentials(secret, cfg.Realm),
 		allocations: newAllocations(), limits: newLimits(), streams: map[*stream]struct{}{},
 	}
 	s.count = newCounters(cfg.Metrics, s)

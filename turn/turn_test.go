@@ -39,7 +39,7 @@ func openWith(t testing.TB, listen string, l *limits) *house {
 	t.Helper()
 	p, err := port.Listen(port.Config{Listen: listen, Metrics: metric.New()})
 	require.NoError(t, err)
-	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Announced(), Metrics: metric.New()})
+	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Peers, Metrics: metric.New()})
 	require.NoError(t, err)
 	s.limits = l
 	ctx, cancel := context.WithCancel(context.Background())

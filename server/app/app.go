@@ -111,7 +111,7 @@ func (a *App) build(ctx context.Context) (err error) {
 func (a *App) buildMedia(metrics *metric.Registry) (err error) {
 	log := a.cfg.Log
 	a.turn, err = turn.New(turn.Config{
-		Packets: a.port.TURNPackets(), Streams: a.port.TURNStreams(), Relay: a.port, Peers: a.port.Announced(),
+		Packets: a.port.TURNPackets(), Streams: a.port.TURNStreams(), Relay: a.port, Peers: a.port.Peers,
 		Log: log, Metrics: metrics,
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // client to try.
 const maxAnnounced = 8
 
-// resolveTimeout bounds the look-up of the public hosts at start.
+// resolveTimeout bounds a look-up of the public hosts.
 const resolveTimeout = 5 * time.Second
 
 // hostError is what is wrong with the public hosts, and not with the address
@@ -30,11 +30,16 @@ func (hostError) Setting() string { return "public-host" }
 // announce finds the addresses under which clients reach the port: those of
 // the public hosts; else the one listened on; else, for a wildcard, one of
 // each interface and family, beginning with the one that leads outside.
-func announce(local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
+//
+// A machine of which all addresses are private serves its own network (LAN
+// mode) and announces them. Where one is public the private ones are left out:
+// to clients elsewhere they are of no use, and they tell how the network of the
+// server is made.
+func announce(ctx context.Context, local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
 	var addrs []netip.Addr
 	switch {
 	case len(hosts) > 0:
-		found, err := resolve(hosts)
+		found, err := resolve(ctx, hosts)
 		if err != nil {
 			return nil, err
 		}
@@ -46,6 +51,7 @@ func announce(local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
 		if local.Addr().Is4() {
 			addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !a.Is4() })
 		}
+		addrs = publicIfAny(addrs)
 	}
 	if len(addrs) == 0 { // a machine without a network serves itself
 		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
@@ -53,9 +59,25 @@ func announce(local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
 	return withPort(primaryFirst(addrs), local.Port()), nil
 }
 
+// publicIfAny leaves out private addresses when there are others.
+func publicIfAny(addrs []netip.Addr) []netip.Addr {
+	if !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !isPrivate(a) }) {
+		return addrs
+	}
+	return slices.DeleteFunc(addrs, isPrivate)
+}
+
+// isPrivate says whether an address means something in one network only:
+// RFC 1918, RFC 4193, and the shared addresses of providers (RFC 6598), which
+// some virtual networks use too.
+func isPrivate(a netip.Addr) bool {
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+}
+
 // resolve turns names and addresses into addresses, in the order given.
-func resolve(hosts []string) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+func resolve(ctx context.Context, hosts []string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	var all []netip.Addr
 	for _, h := range hosts {

@@ -28,7 +28,7 @@ func TestAnnounce(t *testing.T) {
 		{"[::]:8080", []string{"198.51.100.1", "2001:db8::1"}, []string{"198.51.100.1:8080", "[2001:db8::1]:8080"}},
 		{"[::]:8080", []string{"[2001:db8::1]", "::ffff:198.51.100.1"}, []string{"[2001:db8::1]:8080", "198.51.100.1:8080"}},
 	} {
-		got, err := announce(netip.MustParseAddrPort(c.local), c.hosts)
+		got, err := announce(t.Context(), netip.MustParseAddrPort(c.local), c.hosts)
 		require.NoError(t, err)
 		var text []string
 		for _, a := range got {
@@ -36,28 +36,47 @@ func TestAnnounce(t *testing.T) {
 		}
 		require.Equal(t, c.want, text)
 	}
-	_, err := announce(netip.MustParseAddrPort("[::]:1"), []string{"0.0.0.0", "224.0.0.1"})
+	_, err := announce(t.Context(), netip.MustParseAddrPort("[::]:1"), []string{"0.0.0.0", "224.0.0.1"})
 	var blamed interface{ Setting() string }
 	require.ErrorAs(t, err, &blamed)
 	require.Equal(t, "public-host", blamed.Setting())
-	_, err = announce(netip.MustParseAddrPort("[::]:1"), []string{"nosuch.invalid"})
+	_, err = announce(t.Context(), netip.MustParseAddrPort("[::]:1"), []string{"nosuch.invalid"})
 	require.ErrorAs(t, err, &blamed)
 	require.ErrorContains(t, err, `"nosuch.invalid" has no address`)
 }
 
 func TestAnnounceFromInterfaces(t *testing.T) {
 	t.Parallel()
-	all, err := announce(netip.MustParseAddrPort("[::]:8080"), nil)
+	all, err := announce(t.Context(), netip.MustParseAddrPort("[::]:8080"), nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	require.LessOrEqual(t, len(all), maxAnnounced)
-	only4, err := announce(netip.MustParseAddrPort("0.0.0.0:8080"), nil)
+	only4, err := announce(t.Context(), netip.MustParseAddrPort("0.0.0.0:8080"), nil)
 	require.NoError(t, err)
 	for _, a := range only4 {
 		require.True(t, a.Addr().Is4())
 	}
 	for _, a := range all {
 		require.False(t, a.Addr().IsUnspecified() || a.Addr().IsLinkLocalUnicast() || a.Addr().Is4In6())
+	}
+}
+
+// What a machine with these addresses announces when nobody says more.
+func TestPrivateAddressesStayAtHome(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		has, want []netip.Addr
+	}{
+		{"public", addrs("198.51.100.1", "2001:db8::1"), addrs("198.51.100.1", "2001:db8::1")},
+		{"public beside an inner network", addrs("198.51.100.1", "10.0.0.1", "fd00::1"), addrs("198.51.100.1")},
+		{"home with IPv6", addrs("192.168.1.5", "2001:db8::1", "fd00::1"), addrs("2001:db8::1")},
+		{"LAN", addrs("192.168.1.5", "fd00::1"), addrs("192.168.1.5", "fd00::1")},
+		{"container", addrs("172.17.0.2"), addrs("172.17.0.2")},
+		{"cloud with 1:1 NAT, VPN", addrs("10.0.0.4", "100.64.0.9"), addrs("10.0.0.4", "100.64.0.9")},
+		{"none", nil, nil},
+	} {
+		require.Equal(t, c.want, publicIfAny(c.has), c.name)
 	}
 }
 

@@ -64,7 +64,7 @@ type Port struct {
 	// set at construction
 	log       *slog.Logger
 	local     netip.AddrPort
-	announced []netip.AddrPort
+	addresses *addresses
 	senders   []Sender // one for each UDP socket
 	streams   *streams
 	turn      *turnPipe
@@ -93,7 +93,7 @@ func Listen(cfg Config) (*Port, error) {
 		sessions: newSessions(), plain: limit.NewSources(stunPerSource, stunTotal),
 		count: newCounters(cfg.Metrics),
 	}
-	if p.announced, err = announce(p.local, cfg.PublicHosts); err != nil {
+	if p.addresses, err = newAddresses(p.local, cfg.PublicHosts, log); err != nil {
 		return nil, errors.Join(err, listener.Close(), conn.Close())
 	}
 	sockets, err := udp.Open(conn, runtime.GOMAXPROCS(0), log, p.count.sockets())
@@ -116,9 +116,9 @@ func (p *Port) Run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, p.close)
 	defer stop()
-	p.log.Info("port open", "listen", p.local, "announced", p.announced,
+	p.log.Info("port open", "listen", p.local, "announced", p.Announced(),
 		"sockets", len(p.senders), "gso", p.senders[0].socket.Cuts())
-	runs := []func() error{p.streams.run}
+	runs := []func() error{p.streams.run, func() error { p.addresses.run(ctx); return nil }}
 	for _, s := range p.senders {
 		runs = append(runs, newReader(p, s.socket).run)
 	}
@@ -152,12 +152,6 @@ func (p *Port) close() {
 
 // Addr is the address the port is bound to. A wildcard stays one.
 func (p *Port) Addr() netip.AddrPort { return p.local }
-
-// Announced lists the addresses for ICE candidates, the best of each family
-// first. The relay reaches these and nothing else.
-func (p *Port) Announced() []netip.AddrPort {
-	return append([]netip.AddrPort(nil), p.announced...)
-}
 
 // HTTP accepts the connections that speak HTTP/1 or HTTP/2. Those within TLS
 // are a *tls.Conn for HTTP/2, and for HTTP/1 have its ConnectionState.

@@ -29,8 +29,8 @@ const maxQueued = 1 << 16
 // session that used it still sends until its consent checks fail (RFC 7675).
 const retireFor = time.Minute
 
-// relay is the table of virtual relayed addresses. Their IP is our own
-// announced one, which browsers accept everywhere.
+// relay is the table of virtual relayed addresses. Their IP is the one that was
+// announced at start: browsers accept our own everywhere.
 type relay struct {
 	// set at construction
 	port *Port
@@ -45,8 +45,9 @@ type relay struct {
 
 func newRelay(p *Port) *relay {
 	r := &relay{port: p, pipes: map[uint16]*relayConn{}}
-	r.ip = p.announced[0].Addr()
-	for _, a := range p.announced {
+	announced := p.Announced()
+	r.ip = announced[0].Addr()
+	for _, a := range announced {
 		if a.Addr().Is4() { // a TURN client gets IPv4 unless it asks (RFC 8656 section 7.2)
 			r.ip = a.Addr()
 			break
@@ -189,7 +190,7 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		return 0, net.ErrClosed
 	}
 	a, ok := udpAddr(to)
-	if !ok || !p.isAnnounced(a) {
+	if !ok || !p.isPeer(a) {
 		p.count.relay.foreign.Inc()
 		return len(b), nil
 	}
@@ -232,13 +233,3 @@ func (c *relayConn) Close() error {
 
 // LocalAddr is the virtual relayed address.
 func (c *relayConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.addr) }
-
-// isAnnounced says whether an address is one of ours.
-func (p *Port) isAnnounced(a netip.AddrPort) bool {
-	for _, own := range p.announced {
-		if own == a {
-			return true
-		}
-	}
-	return false
-}
