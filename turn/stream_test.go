@@ -178,10 +178,11 @@ func TestOpensNoSocket(t *testing.T) {
 
 func TestURLs(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"turn:live.example:8443?transport=tcp"}, URLs("live.example", 8443))
-	require.Equal(t, []string{"turn:192.0.2.1:8080?transport=tcp"}, URLs("192.0.2.1", 8080))
-	require.Equal(t, []string{"turn:[2001:db8::1]:8080?transport=tcp"}, URLs("2001:db8::1", 8080))
-	require.Equal(t, []string{"turn:[2001:db8::1]:8080?transport=tcp"}, URLs("[2001:db8::1]", 8080))
+	require.Equal(t, []string{"turn:live.example:8443?transport=tcp"}, URLs("live.example", "", 8443))
+	require.Equal(t, []string{"turn:192.0.2.1:8080?transport=tcp"}, URLs("192.0.2.1", "", 8080))
+	require.Equal(t, []string{"turn:[2001:db8::1]:8080?transport=tcp"}, URLs("2001:db8::1", "", 8080))
+	require.Equal(t, []string{"turn:[2001:db8::1]:8080?transport=tcp"}, URLs("[2001:db8::1]", "", 8080))
+	require.Equal(t, []string{"turn:192.0.2.1:443?transport=tcp", "turns:live.example:443?transport=tcp"}, URLs("192.0.2.1", "live.example", 443))
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -127,16 +127,25 @@ func (s *Server) Revoke(username string) {
 }
 
 // URLs lists the TURN servers for the iceServers of our own clients: TURN over
-// TCP on the one port. host may be an IPv6 address, in brackets or not.
+// TCP on the one port and, where secure names a host that the certificate is
+// good for, within TLS. host may be an IPv6 address, in brackets or not.
 //
 // There is no stun: and no UDP turn: URL in it, and there must not be: a
 // browser built on libwebrtc takes every datagram from the address of such a
 // server for an answer of that server, ICE and media included, and so cannot
 // reach the media that has the same address. It loses nothing, since where UDP
 // to the port passes, ICE passes without TURN.
-func URLs(host string, port uint16) []string {
+func URLs(host, secure string, port uint16) []string {
+	list := []string{"turn:" + authority(host, port) + "?transport=tcp"}
+	if secure != "" {
+		list = append(list, "turns:"+authority(secure, port)+"?transport=tcp")
+	}
+	return list
+}
+
+func authority(host string, port uint16) string {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	return []string{"turn:" + net.JoinHostPort(host, strconv.Itoa(int(port))) + "?transport=tcp"}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // unmap turns IPv4 in IPv6 into IPv4: what is allowed must not depend on how

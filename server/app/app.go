@@ -11,6 +11,7 @@ import (
 
 	"github.com/heliograph/heliograph/frontend"
 	"github.com/heliograph/heliograph/server/auth"
+	"github.com/heliograph/heliograph/server/certs"
 	"github.com/heliograph/heliograph/server/config"
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
@@ -27,10 +28,11 @@ const Version = "0.1.0"
 
 // Config is what a server is built from.
 type Config struct {
-	Settings config.Settings
-	Out      io.Writer // takes the ready line, and nothing else
-	Err      io.Writer // takes the set-up link, which must not be in a log
-	Log      *slog.Logger
+	Settings  config.Settings
+	Authority certs.Authority // of the domain's certificate; zero but in tests
+	Out       io.Writer       // takes the ready line, and nothing else
+	Err       io.Writer       // takes the set-up link, which must not be in a log
+	Log       *slog.Logger
 }
 
 // App is one server.
@@ -40,16 +42,22 @@ type App struct {
 	store  *store.Store
 	auth   *auth.Service
 	port   *port.Port
-	turn   *turn.Server
 	hub    *hub.Hub
-	egress *egress.Engine
-	rtc    *rtc.Server
 	web    *web.Server
 	doors  encoders
 	others others
+	encryption
+	carriers
 
 	// atomic
 	ready atomic.Bool
+}
+
+// carriers carry media over the port.
+type carriers struct {
+	turn   *turn.Server
+	egress *egress.Engine
+	rtc    *rtc.Server
 }
 
 // New opens the database and the port and wires everything. It starts
@@ -72,10 +80,16 @@ func (a *App) build(ctx context.Context) (err error) {
 	if a.auth, err = auth.New(ctx, auth.Config{Storage: a.store, Open: set.Open, Log: log}); err != nil {
 		return err
 	}
-	a.port, err = port.Listen(port.Config{Listen: set.Listen, PublicHosts: set.PublicHosts, Log: log, Metrics: metrics})
+	if err = a.buildTLS(); err != nil {
+		return err
+	}
+	a.port, err = port.Listen(port.Config{
+		Listen: set.Listen, PublicHosts: a.publicHosts(ctx), TLS: a.encryption.config(), Log: log, Metrics: metrics,
+	})
 	if err != nil {
 		return fmt.Errorf("opening the port: %w (choose another with --listen)", err)
 	}
+	a.openPlain()
 	if a.others.transcoder, err = a.newTranscoder(metrics); err != nil {
 		return err
 	}
@@ -94,9 +108,8 @@ func (a *App) build(ctx context.Context) (err error) {
 		Streams:  a.hub,
 		App:      frontend.Files(),
 		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
-		WHIP:     a.rtc.WHIP(),
-		WHEP:     a.rtc.WHEP(),
-		Reach:    a.rtc.Reach(),
+		Media:    web.Media{WHIP: a.rtc.WHIP(), WHEP: a.rtc.WHEP(), Reach: a.rtc.Reach()},
+		TLS:      a.encryption.door(a.port.Addr().Port()),
 		Encoders: a.describe(),
 		Remote:   a.remote(),
 		Ready:    a.ready.Load,
@@ -121,7 +134,7 @@ func (a *App) buildMedia(metrics *metric.Registry) (err error) {
 		return err
 	}
 	a.rtc, err = rtc.New(rtc.Config{
-		Hub: a.hub, Checker: a.auth, Port: a.port, Egress: a.egress, ICE: newICE(a.turn, a.port.Addr().Port()),
+		Hub: a.hub, Checker: a.auth, Port: a.port, Egress: a.egress, ICE: newICE(a.turn, &a.encryption, a.port.Addr().Port()),
 		Log: log, Metrics: metrics,
 	})
 	return err
@@ -134,6 +147,9 @@ func (a *App) Addr() netip.AddrPort { return a.port.Addr() }
 func (a *App) Close() error {
 	if a.port != nil {
 		a.port.Close()
+	}
+	if a.plain != nil {
+		_ = a.plain.Close()
 	}
 	if a.store != nil {
 		return a.store.Close()

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/heliograph/heliograph/server/auth"
-	"github.com/heliograph/heliograph/server/config"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/rtmp"
 	"github.com/heliograph/heliograph/server/rtsp"
@@ -36,15 +34,12 @@ const (
 
 // openDoors opens what the settings name.
 func (a *App) openDoors(metrics *metric.Registry) error {
-	set := a.cfg.Settings.Encoders
-	secure, err := certificate(set)
-	if err != nil {
-		return err
-	}
+	set, secure := a.cfg.Settings.Encoders, a.encryption.config()
+	var err error
 	if set.RTMP != "" || set.RTMPS != "" {
 		err = a.door("RTMP", set.RTMP == defaultRTMP && set.RTMPS == "", func() (err error) {
 			a.doors.rtmp, err = rtmp.New(rtmp.Config{
-				Listen: set.RTMP, TLSListen: set.RTMPS, TLS: secure, Hub: a.hub, Checker: a.auth, Log: a.cfg.Log, Metrics: metrics,
+				Listen: set.RTMP, TLSListen: set.RTMPS, TLS: secure, Shared: a.port.RTMP(), Hub: a.hub, Checker: a.auth, Log: a.cfg.Log, Metrics: metrics,
 			})
 			return err
 		})
@@ -52,7 +47,7 @@ func (a *App) openDoors(metrics *metric.Registry) error {
 	if err == nil && (set.RTSP != "" || set.RTSPS != "") {
 		err = a.door("RTSP", set.RTSP == defaultRTSP && set.RTSPS == "", func() (err error) {
 			a.doors.rtsp, err = rtsp.New(rtsp.Config{
-				Listen: set.RTSP, TLSListen: set.RTSPS, UDPListen: evenPort(set.RTSP), TLS: secure,
+				Listen: set.RTSP, TLSListen: set.RTSPS, UDPListen: evenPort(set.RTSP), TLS: secure, Shared: a.port.RTSP(),
 				Hub: a.hub, Checker: a.auth, Log: a.cfg.Log, Metrics: metrics,
 			})
 			return err
@@ -82,18 +77,6 @@ func (a *App) door(name string, usual bool, open func() error) error {
 		return nil
 	}
 	return fmt.Errorf("opening %s: %w (choose another port with %s, or switch it off with %s=)", name, err, flag, flag)
-}
-
-// certificate reads the certificate of RTMPS and RTSPS, nil when none is set.
-func certificate(set config.Encoders) (*tls.Config, error) {
-	if set.Certificate == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(set.Certificate, set.Key)
-	if err != nil {
-		return nil, fmt.Errorf("reading the certificate of --tls-cert and --tls-key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // evenPort returns where RTP over UDP is taken: at the number of the TCP port,

@@ -12,8 +12,9 @@ import (
 // ice hands out the TURN server's credentials to rtc, which does not know it.
 type ice struct {
 	// set at construction
-	turn *turn.Server
-	port uint16
+	turn   *turn.Server
+	secure *encryption
+	port   uint16
 
 	// guarded by mu
 	mu     sync.Mutex
@@ -28,8 +29,8 @@ type credential struct {
 // freshFor is how long credentials must still hold to be given out again.
 const freshFor = 45 * time.Minute
 
-func newICE(s *turn.Server, port uint16) *ice {
-	return &ice{turn: s, port: port, issued: map[string][]credential{}}
+func newICE(s *turn.Server, secure *encryption, port uint16) *ice {
+	return &ice{turn: s, secure: secure, port: port, issued: map[string][]credential{}}
 }
 
 // Servers implements rtc.ICE.
@@ -38,7 +39,7 @@ func (i *ice) Servers(holder, host string) []rtc.ICEServer {
 		host = h
 	}
 	c := i.credential(holder)
-	return []rtc.ICEServer{{URLs: turn.URLs(host, i.port), Username: c.username, Credential: c.password}}
+	return []rtc.ICEServer{{URLs: turn.URLs(host, i.secure.turnHost(host), i.port), Username: c.username, Credential: c.password}}
 }
 
 // credential returns what the holder has while it is fresh, else a new one.

@@ -41,6 +41,12 @@ type part struct {
 func (a *App) parts() []part {
 	parts := []part{{"pull", a.others.pull}, {"push", a.others.push}, {"transcode", a.others.transcoder}}
 	parts = append(parts, a.doors.parts()...)
+	if a.plain != nil {
+		parts = append(parts, part{"port 80", runnerFunc(a.runPlain)})
+	}
+	if a.keeper != nil {
+		parts = append(parts, part{"certificates", a.keeper})
+	}
 	return append(parts, []part{
 		{"rtc", a.rtc}, // before the door through which it says goodbye
 		{"web", runnerFunc(func(ctx context.Context) error { return a.web.Run(ctx, a.port.HTTP()) })},

@@ -26,6 +26,7 @@ var may = map[string][]string{
 	"server/port/limit": {},
 	"server/port/udp":   {"server/metric"},
 	"server/netguard":   {},
+	"server/certs":      {},
 
 	// floor 2: the hub
 	"server/hub":  {"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric", "server/auth"},
@@ -57,14 +58,15 @@ var may = map[string][]string{
 	},
 	"server/rtc/egress": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/port/limit", "server/hub", "server/rtc/offer", "server/rtc/lite",
+		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake",
 	},
 	"server/rtc/lite":       {"server/port"},
+	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer"},
 	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite"},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {
 		"server/media", "server/metric", "server/auth", "server/port", "server/port/limit", "server/hub",
-		"server/rtc/offer", "server/rtc/lite", "server/rtc/ingest", "server/rtc/egress", "server/rtc/reach",
+		"server/rtc/offer", "server/rtc/lite", "server/rtc/ingest", "server/rtc/egress", "server/rtc/handshake", "server/rtc/reach",
 	},
 
 	// floor 4: the doors
@@ -76,7 +78,7 @@ var may = map[string][]string{
 		"server/media", "server/metric", "server/auth", "server/store", "server/port", "server/port/limit", "server/hub",
 		"server/rtc", "server/rtc/egress", "server/rtc/whipclient", "server/rtmp", "server/rtsp", "server/srt", "server/transcode",
 		"server/pull", "server/push", "server/onvif", "server/netguard",
-		"server/web", "server/config", "turn", "frontend",
+		"server/web", "server/config", "server/certs", "turn", "frontend",
 	},
 
 	// floor 6: the programs
@@ -86,11 +88,14 @@ var may = map[string][]string{
 	// apart: they know nothing of the house but how to count and to limit
 	"turn":                {"server/metric", "server/port/limit"},
 	"frontend":            {},
-	"server/bench":        {"server/bench/client", "server/bench/clip"},
+	"server/bench":        {"server/bench/client", "server/bench/clip", "server/bench/inside"},
 	"server/bench/client": {},
 	"server/bench/clip":   {},
-	"server/doctor":       {}, // sees the server as a stranger does
-	"server/arch":         {},
+	"server/bench/inside": {
+		"server/media", "server/metric", "server/auth", "server/port", "server/hub", "server/rtc/offer", "server/rtc/egress", "server/bench/client",
+	},
+	"server/doctor": {}, // sees the server as a stranger does
+	"server/arch":   {},
 }
 
 // testsMay is what the tests of a package import beside its own row: the real
@@ -105,6 +110,7 @@ var testsMay = map[string][]string{
 	"server/transcode":      {"server/auth"},
 	"server/rtc/whipclient": {"server/auth", "server/port", "server/rtc", "server/rtc/egress"},
 	"server/rtc/egress":     {"server/auth"},
+	"server/rtc/handshake":  {"server/port", "server/rtc/lite"},
 	"server/rtc/ingest":     {"server/auth"},
 	"server/web":            {"server/store"},
 	"server/doctor":         {"server/app", "server/config"},
@@ -118,6 +124,9 @@ var walls = map[string][]string{
 	"github.com/pion/interceptor":                   {"server/rtc", "server/bench"},
 	"github.com/pion/turn":                          {"turn"},
 	"modernc.org/sqlite":                            {"server/store"},
+	"github.com/caddyserver/certmagic":              {"server/certs"},
+	"github.com/mholt/acmez":                        {"server/certs"},
+	"go.uber.org/zap":                               {"server/certs"},
 	"github.com/gorilla/websocket":                  {"server/web"},
 	"github.com/go-chi":                             {"server/web"},
 	"github.com/prometheus":                         {"server/web"},

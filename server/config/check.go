@@ -20,7 +20,7 @@ const (
 func known(key string) bool {
 	switch key {
 	case keyListen, keyData, keyPublicHost, keyOpen, keyReadyJSON, keyLog,
-		keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
+		keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyDomain, keyTLS, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		return true
 	}
 	return false
@@ -33,7 +33,8 @@ func typed(key string, v any) (any, error) {
 		return entries(key, v, typedSource)
 	case keyPushes:
 		return entries(key, v, typedPush)
-	case keyListen, keyData, keyLog, keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
+	case keyListen, keyData, keyLog, keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT,
+		keyDomain, keyTLS, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		if s, ok := v.(string); ok {
 			return s, nil
 		}
@@ -58,6 +59,10 @@ func example(key string) string {
 		return `"./data"`
 	case keyTranscode:
 		return `"auto"`
+	case keyDomain:
+		return `"live.example.org"`
+	case keyTLS:
+		return `"self-signed"`
 	case keyTLSCert, keyTLSKey:
 		return `"./live.pem"`
 	case keyPassphrase:
@@ -102,6 +107,9 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("%w: %w", ErrSettings, err)
 	}
 	if err := s.Encoders.validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if err := s.TLS.validate(s.Encoders); err != nil {
 		return fmt.Errorf("%w: %w", ErrSettings, err)
 	}
 	if s.Transcode != "auto" && s.Transcode != "off" {

@@ -32,6 +32,8 @@ const (
 	keyRTSP       = "rtsp"
 	keyRTSPS      = "rtsps"
 	keySRT        = "srt"
+	keyDomain     = "domain"
+	keyTLS        = "tls"
 	keyTLSCert    = "tls-cert"
 	keyTLSKey     = "tls-key"
 	keyTranscode  = "transcode"
@@ -54,6 +56,12 @@ const envAdminPassword = EnvPrefix + "ADMIN_PASSWORD"
 
 const flagConfig = "config"
 
+// Where the one port is unless somebody says otherwise.
+const (
+	defaultListen       = ":8080"
+	defaultListenDomain = ":443"
+)
+
 // envConfig names the file for a command without the flag.
 const envConfig = EnvPrefix + "CONFIG"
 
@@ -63,6 +71,7 @@ const maxFile = 1 << 20
 // Settings are all that an operator can set.
 type Settings struct {
 	Listen        string   // host:port of the one port, TCP and UDP
+	TLS           TLS      // where the certificate comes from
 	Data          string   // folder of the database
 	PublicHosts   []string // names or addresses announced to clients
 	Open          bool     // anyone may publish
@@ -81,9 +90,19 @@ type Encoders struct {
 	RTSP, RTSPS string
 	SRT         string
 	Passphrase  string // that SRT connections are encrypted with, "" for any
-	Certificate string // file of the certificate of RTMPS and RTSPS, PEM
+}
+
+// TLS says where the certificate comes from that everything is encrypted with:
+// from one of the three at most.
+type TLS struct {
+	Domain      string // got by ACME for this name
+	SelfSigned  bool   // made by this server
+	Certificate string // file of the operator's own, PEM
 	Key         string // file of its key, PEM
 }
+
+// On says whether there is a certificate.
+func (t TLS) On() bool { return t.Domain != "" || t.SelfSigned || t.Certificate != "" }
 
 // Source is one camera of the settings file.
 type Source struct {
@@ -106,17 +125,19 @@ var ErrSettings = errors.New("the settings are wrong")
 // Flags adds the flags of the server to fs.
 func Flags(fs *pflag.FlagSet) {
 	DatabaseFlags(fs)
-	fs.String(keyListen, ":8080", "the one port, TCP and UDP of the same number; 127.0.0.1:0 picks a free one")
+	fs.String(keyListen, defaultListen, "the one port, TCP and UDP of the same number; 127.0.0.1:0 picks a free one (default with --domain: :443)")
 	fs.StringSlice(keyPublicHost, nil, "name or address announced to clients; may be given more than once (default: found from the interfaces)")
 	fs.Bool(keyOpen, false, "anyone may publish, for a demo or a LAN")
 	fs.Bool(keyReadyJSON, false, "print one line of JSON on stdout when ready")
 	fs.String(keyLog, "text", "how to log to stderr: text or json")
 	fs.String(keyRTMP, ":1935", "where encoders connect by RTMP; empty for off")
-	fs.String(keyRTMPS, "", "the same with TLS; needs --tls-cert and --tls-key")
+	fs.String(keyRTMPS, "", "the same with TLS; needs a certificate")
 	fs.String(keyRTSP, ":8554", "where encoders and players connect by RTSP; empty for off")
-	fs.String(keyRTSPS, "", "the same with TLS; needs --tls-cert and --tls-key")
+	fs.String(keyRTSPS, "", "the same with TLS; needs a certificate")
 	fs.String(keySRT, ":8890", "where encoders and players connect by SRT; empty for off")
-	fs.String(keyTLSCert, "", "file of the certificate (PEM)")
+	fs.String(keyDomain, "", "get a certificate for this name from Let's Encrypt, and renew it; the name must lead to this server")
+	fs.String(keyTLS, "", "self-signed: make a certificate for this machine's names and addresses, of which browsers warn once")
+	fs.String(keyTLSCert, "", "file of your own certificate with its chain (PEM); read again when it changes")
 	fs.String(keyTLSKey, "", "file of the certificate's key (PEM)")
 	fs.String(keyTranscode, "auto", "code pictures again that browsers cannot play: auto or off (needs ffmpeg)")
 }
@@ -138,6 +159,7 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 	if err := loadEnviron(k, environ); err != nil {
 		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
+	listening := k.Exists(keyListen) || fs.Changed(keyListen)
 	if err := k.Load(posflag.Provider(fs, ".", k), nil); err != nil {
 		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
@@ -152,6 +174,9 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 		Encoders: Encoders{
 			RTMP: k.String(keyRTMP), RTMPS: k.String(keyRTMPS), RTSP: k.String(keyRTSP), RTSPS: k.String(keyRTSPS),
 			SRT: k.String(keySRT), Passphrase: k.String(keyPassphrase),
+		},
+		TLS: TLS{
+			Domain: strings.ToLower(k.String(keyDomain)), SelfSigned: k.String(keyTLS) == selfSigned,
 			Certificate: k.String(keyTLSCert), Key: k.String(keyTLSKey),
 		},
 		Transcode: k.String(keyTranscode),
@@ -160,6 +185,12 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 	}
 	if fs.Lookup(keyListen) == nil {
 		return s, s.validateData()
+	}
+	if err := checkTLS(k.String(keyTLS)); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if s.TLS.Domain != "" && !listening {
+		s.Listen = defaultListenDomain
 	}
 	return s, s.Validate()
 }

@@ -51,6 +51,18 @@ func TestPrecedence(t *testing.T) {
 		{"flag over both", file, []string{"HELIOGRAPH_LISTEN=127.0.0.1:2"}, []string{"--listen", "127.0.0.1:3", "--open=false", "--public-host", "x.example", "--public-host", "y.example"}, func(s *config.Settings) {
 			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:3", "fromfile", []string{"x.example", "y.example"}
 		}},
+		{"domain", "", nil, []string{"--domain", "Live.Example.org"}, func(s *config.Settings) {
+			s.Listen, s.TLS = ":443", config.TLS{Domain: "live.example.org"}
+		}},
+		{"domain behind another port", "", []string{"HELIOGRAPH_LISTEN=:8080"}, []string{"--domain", "live.example.org"}, func(s *config.Settings) {
+			s.TLS = config.TLS{Domain: "live.example.org"}
+		}},
+		{"domain in the file", "domain: live.example.org\nlisten: \":8080\"", nil, nil, func(s *config.Settings) {
+			s.TLS = config.TLS{Domain: "live.example.org"}
+		}},
+		{"self-signed", "", []string{"HELIOGRAPH_TLS=self-signed"}, []string{"--rtsps", ":8322"}, func(s *config.Settings) {
+			s.TLS, s.Encoders.RTSPS = config.TLS{SelfSigned: true}, ":8322"
+		}},
 		{"flag that says the default", file, nil, []string{"--listen", ":8080"}, func(s *config.Settings) {
 			s.Data, s.Open, s.PublicHosts = "fromfile", true, []string{"file.example"}
 		}},
@@ -60,7 +72,8 @@ func TestPrecedence(t *testing.T) {
 		{"encoders", "srt: \"\"\nrtmp: :1936\nsrt-passphrase: ten letters\ntranscode: \"off\"\n", []string{"HELIOGRAPH_RTMPS=:1937"},
 			[]string{"--rtsp", "", "--tls-cert", "c.pem", "--tls-key", "k.pem"}, func(s *config.Settings) {
 				s.Transcode = "off"
-				s.Encoders = config.Encoders{RTMP: ":1936", RTMPS: ":1937", Passphrase: "ten letters", Certificate: "c.pem", Key: "k.pem"}
+				s.Encoders = config.Encoders{RTMP: ":1936", RTMPS: ":1937", Passphrase: "ten letters"}
+				s.TLS = config.TLS{Certificate: "c.pem", Key: "k.pem"}
 			}},
 		{"sources and pushes", lists, nil, nil, func(s *config.Settings) {
 			s.Sources = []config.Source{
@@ -108,6 +121,11 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"later key", "hls: true\n", nil, nil, `no setting "hls"`},
 		{"encoder's port", "", nil, []string{"--rtmp", "1935"}, "--rtmp is host:port"},
 		{"TLS without certificate", "", nil, []string{"--rtmps", ":1936"}, "--tls-cert"},
+		{"two certificates", "", nil, []string{"--domain", "a.example", "--tls", "self-signed"}, "there is one certificate"},
+		{"another kind of TLS", "", nil, []string{"--tls", "on"}, "--tls is self-signed"},
+		{"domain that is an address", "", nil, []string{"--domain", "192.0.2.1"}, "--domain is a name"},
+		{"domain of this network only", "", nil, []string{"--domain", "media"}, "--domain is a name"},
+		{"domain with a path", "", nil, []string{"--domain", "https://a.example/"}, "--domain is a name"},
 		{"certificate without key", "", nil, []string{"--tls-cert", "c.pem"}, "go together"},
 		{"short passphrase", "srt-passphrase: short\n", nil, nil, "10 to 79"},
 		{"transcode", "", nil, []string{"--transcode", "yes"}, "auto or off"},

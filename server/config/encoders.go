@@ -29,12 +29,6 @@ func (e Encoders) validate() error {
 			return err
 		}
 	}
-	if (e.Certificate == "") != (e.Key == "") {
-		return fmt.Errorf("--%s and --%s go together", keyTLSCert, keyTLSKey)
-	}
-	if e.Certificate == "" && (e.RTMPS != "" || e.RTSPS != "") {
-		return fmt.Errorf("--%s and --%s need --%s and --%s", keyRTMPS, keyRTSPS, keyTLSCert, keyTLSKey)
-	}
 	if n := len(e.Passphrase); n != 0 && (n < minPassphrase || n > maxPassphrase) {
 		return fmt.Errorf("%s has %d to %d characters", keyPassphrase, minPassphrase, maxPassphrase)
 	}

@@ -50,6 +50,7 @@ type Config struct {
 	Listen    string // TCP address for RTMP; "" for none
 	TLSListen string // TCP address for RTMPS; "" for none
 	TLS       *tls.Config
+	Shared    net.Listener // connections that came to another port, decrypted; nil for none
 	Hub       *hub.Hub
 	Checker   Checker
 	Log       *slog.Logger     // nil discards
@@ -111,15 +112,22 @@ func (s *Server) listen() error {
 			}
 			return fmt.Errorf("listen for RTMP: %w", err)
 		}
-		s.listeners = append(s.listeners, limit.Listen(ln, limit.Config{Total: maxConns, PerAddr: maxPerNetwork, Log: s.log}))
-	}
-	if len(s.listeners) == 0 {
-		return errors.New("listen: no address for RTMP or RTMPS is given")
+		s.listeners = append(s.listeners, s.limited(ln))
 	}
 	if s.cfg.TLSListen != "" {
 		s.secure = s.listeners[len(s.listeners)-1]
 	}
+	if s.cfg.Shared != nil {
+		s.listeners = append(s.listeners, s.limited(s.cfg.Shared))
+	}
+	if len(s.listeners) == 0 {
+		return errors.New("listen: no address for RTMP or RTMPS is given")
+	}
 	return nil
+}
+
+func (s *Server) limited(ln net.Listener) *limit.Listener {
+	return limit.Listen(ln, limit.Config{Total: maxConns, PerAddr: maxPerNetwork, Log: s.log})
 }
 
 func (s *Server) register(m *metric.Registry) {

@@ -46,7 +46,7 @@ type guard struct {
 }
 
 func newGuard(c net.Conn) *guard {
-	_, secure := c.(*tls.Conn)
+	_, secure := c.(interface{ ConnectionState() tls.ConnectionState })
 	g := &guard{Conn: c, secure: secure, budget: chatter, filled: time.Now()}
 	g.court()
 	return g

@@ -35,9 +35,10 @@ const (
 
 // Config is what a Server needs.
 type Config struct {
-	Listen    string // TCP address for RTSP; "" for none
-	TLSListen string // TCP address for RTSPS; "" for none
-	UDPListen string // UDP address for RTP, an even port or 0; RTCP takes the next one; "" for no UDP
+	Listen    string       // TCP address for RTSP; "" for none
+	TLSListen string       // TCP address for RTSPS; "" for none
+	Shared    net.Listener // connections that came to another port, within TLS or not; nil for none
+	UDPListen string       // UDP address for RTP, an even port or 0; RTCP takes the next one; "" for no UDP
 	TLS       *tls.Config
 	Hub       *hub.Hub
 	Checker   Checker
@@ -122,6 +123,9 @@ func (s *Server) listen() error {
 		// TLS is ended here and not by the library, which would encrypt the media
 		// in it once more.
 		under, s.tlsAddr = append(under, tls.NewListener(s.limited(l), s.cfg.TLS)), l.Addr()
+	}
+	if s.cfg.Shared != nil {
+		under = append(under, s.limited(s.cfg.Shared))
 	}
 	if len(under) == 0 {
 		return errors.New("listen: no address for RTSP or RTSPS is given")

@@ -19,15 +19,22 @@ type Config struct {
 	Streams  Streams
 	App      fs.FS           // the built web app, index.html at its root
 	Channels map[string]Open // by the "ch" of their messages
-	WHIP     http.Handler    // serves /whip/{stream} and below, with all methods; nil for none
-	WHEP     http.Handler    // the same for /whep
-	Reach    http.Handler    // serves /reach with all methods; nil for none
+	Media    Media
+	TLS      TLS
 	Encoders Encoders
 	Remote   Remote
 	Ready    func() bool // what /readyz says
 	Version  string      // of the server
 	Metrics  *metric.Registry
 	Log      *slog.Logger
+}
+
+// Media serves what leads to media by HTTP, each with all methods and nil for
+// none.
+type Media struct {
+	WHIP  http.Handler // /whip/{stream} and below
+	WHEP  http.Handler // /whep/{stream} and below
+	Reach http.Handler // /reach
 }
 
 // ErrConfig is returned for a Config that lacks something.

@@ -49,7 +49,7 @@ func (s *Server) getEncoders(w http.ResponseWriter, r *http.Request) {
 		Transcoder: e.Transcoder != nil && e.Transcoder(),
 		Encrypted:  e.Encrypted,
 	}
-	if s.cfg.WHIP != nil {
+	if s.cfg.Media.WHIP != nil {
 		a.WHIP = ownAddress(r) + "/whip"
 	}
 	s.writeJSON(w, r, http.StatusOK, a)

@@ -327,7 +327,7 @@ func TestEncoderAddresses(t *testing.T) {
 	t.Parallel()
 	whip := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	f := newFixture(t, func(c *Config) {
-		c.WHIP = whip
+		c.Media.WHIP = whip
 		c.Encoders = Encoders{RTMP: 1935, RTMPS: 1936, RTSP: 8554, SRT: 8890, Transcoder: func() bool { return true }}
 	})
 	for host, want := range map[string]string{

@@ -13,13 +13,16 @@ import (
 // routes builds the table of everything that this server answers.
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(s.recovered, s.validHost, headers, middleware.GetHead)
+	r.Use(s.recovered, s.validHost, headers, s.secured, middleware.GetHead)
 	r.NotFound(s.notFound)
 	r.MethodNotAllowed(methodNotAllowed)
 
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
 	r.Get("/metrics", s.metrics())
+	if s.cfg.TLS.Fingerprint != nil {
+		r.Get("/certificate", s.certificate)
+	}
 	r.Get("/", s.page)
 	r.Get("/watch/{stream}", s.streamPage)
 	r.Get("/studio", s.page)
@@ -31,11 +34,11 @@ func (s *Server) routes() http.Handler {
 	}
 	r.Route("/api/v1", s.rest)
 	r.With(limit(joins, joinsWindow)).Get("/ws", s.websocket)
-	s.mount(r, "/whip", s.cfg.WHIP)
-	s.mount(r, "/whep", s.cfg.WHEP)
-	if s.cfg.Reach != nil { // does its own CORS and has its own limits
-		r.Method(http.MethodPost, "/reach", s.cfg.Reach)
-		r.Method(http.MethodOptions, "/reach", s.cfg.Reach)
+	s.mount(r, "/whip", s.cfg.Media.WHIP)
+	s.mount(r, "/whep", s.cfg.Media.WHEP)
+	if s.cfg.Media.Reach != nil { // does its own CORS and has its own limits
+		r.Method(http.MethodPost, "/reach", s.cfg.Media.Reach)
+		r.Method(http.MethodOptions, "/reach", s.cfg.Media.Reach)
 	}
 	return r
 }

@@ -23,7 +23,7 @@ const golden = "testdata/routes.golden"
 func TestRoutesForAnonymous(t *testing.T) {
 	t.Parallel()
 	signalling := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	f := newFixture(t, func(c *Config) { c.WHIP, c.WHEP = signalling, signalling })
+	f := newFixture(t, func(c *Config) { c.Media.WHIP, c.Media.WHEP = signalling, signalling })
 	var lines []string
 	err := chi.Walk(f.handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		streams := []string{"harbour", "offline", "a%20b"}
@@ -103,7 +103,7 @@ func TestFloods(t *testing.T) {
 func testFloods(t *testing.T) {
 	served := 0
 	f := newFixture(t, func(c *Config) {
-		c.WHIP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ })
+		c.Media.WHIP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ })
 	})
 	for range joins + 10 {
 		f.do(request{method: http.MethodPost, path: "/whip/harbour"})
@@ -126,7 +126,7 @@ func testFloods(t *testing.T) {
 func TestFaultEndsOneRequest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(c *Config) {
-		c.WHEP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		c.Media.WHEP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			var none map[string]int
 			none["x"] = 1
 		})

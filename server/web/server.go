@@ -70,14 +70,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	m.GaugeFunc("heliograph_ws_connections", "WebSocket connections open now.", func() float64 { return float64(s.peers.count()) })
 	s.handler = s.routes()
+	if c := cfg.TLS.Challenges; c != nil {
+		s.handler = c(s.handler)
+	}
 	return s, nil
 }
 
 // Handler returns the whole door as a handler, for tests and other servers.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run serves HTTP/1.1 and HTTP/2 without TLS on ln until ctx ends or the
-// listener fails. Then requests get a moment to end, WebSockets are closed
+// Run serves HTTP/1.1 and HTTP/2 on ln until ctx ends or the listener fails.
+// Connections within TLS are a *tls.Conn, or have its ConnectionState. Then requests get a moment to end, WebSockets are closed
 // with 1012 (service restart), and Run returns when all are gone.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := s.server()
@@ -109,6 +112,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 func (s *Server) server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           s.handler,

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -127,7 +128,11 @@ func (l *Listener) admit(c net.Conn) net.Conn {
 	}
 	l.open++
 	l.perAddr[network]++
-	return &countedConn{Conn: c, release: sync.OnceFunc(func() { l.release(network) })}
+	counted := countedConn{Conn: c, release: sync.OnceFunc(func() { l.release(network) })}
+	if secure, ok := c.(encrypted); ok {
+		return &secureConn{counted, secure}
+	}
+	return &counted
 }
 
 // refuse counts a refusal and logs the first of a burst; mu is held.
@@ -163,6 +168,15 @@ func networkOf(a net.Addr) netip.Addr {
 type countedConn struct {
 	net.Conn
 	release func()
+}
+
+// encrypted is a connection that was decrypted before it came here.
+type encrypted interface{ ConnectionState() tls.ConnectionState }
+
+// secureConn is a countedConn whose server can see that it was.
+type secureConn struct {
+	countedConn
+	encrypted
 }
 
 // Close closes the connection; it may be called twice and from anywhere.
