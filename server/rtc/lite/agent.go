@@ -91,7 +91,7 @@ func (a *Agent) Check(b []byte, from netip.AddrPort) (ok bool) {
 		return false
 	}
 	a.prove(c, from, k.Nominated)
-	if answer := k.Answer(c, from); answer != nil {
+	if answer := k.Answer(c, a.port.Remote(from)); answer != nil {
 		_ = a.port.Send(answer, from) // a check that is not answered is sent again
 	}
 	return true
