@@ -10,6 +10,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/rtc/egress"
+	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/heliograph/heliograph/server/rtc/ingest"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
@@ -93,12 +94,12 @@ func ends() []known {
 		{ingest.ErrLost, lost},
 		{egress.ErrLost, lost},
 		{ingest.ErrHungUp, closed},
-		{egress.ErrHungUp, closed},
-		{egress.ErrHandshake, failure{"lost", http.StatusGone, "Not secured",
+		{handshake.ErrHungUp, closed},
+		{handshake.ErrFailed, failure{"lost", http.StatusGone, "Not secured",
 			"The media could not be secured (DTLS). Connect again; if it stays so, another program or network is in between.", 0, ""}},
 		{ingest.ErrUnconnected, unconnected},
 		{egress.ErrUnconnected, unconnected},
-		{egress.ErrFingerprint, failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
+		{handshake.ErrFingerprint, failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
 			"The certificate is not the one that the first offer named. Start a new session instead of restarting this one.", 0, ""}},
 		{ingest.ErrGarbage, failure{"bad_request", http.StatusBadRequest, "Bad media",
 			"The media sent could not be read, or was far too much. Check the encoder's settings and connect again.", 0, ""}},

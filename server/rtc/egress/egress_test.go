@@ -13,6 +13,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -345,7 +346,7 @@ func TestViewerHangsUp(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the viewer stayed")
 	}
-	require.ErrorIs(t, c.viewer.Reason(), ErrHungUp)
+	require.ErrorIs(t, c.viewer.Reason(), handshake.ErrHungUp)
 }
 
 func TestForeignCertificateIsRefused(t *testing.T) {
@@ -361,7 +362,7 @@ func TestForeignCertificateIsRefused(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the viewer stayed")
 	}
-	require.ErrorIs(t, c.viewer.Reason(), ErrFingerprint)
+	require.ErrorIs(t, c.viewer.Reason(), handshake.ErrFingerprint)
 }
 
 func TestStreamEndsItsViewers(t *testing.T) {

@@ -2,11 +2,6 @@ package egress
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,9 +13,9 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/metric"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
-	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 )
 
 // connectTimeout is how long a viewer may take to connect.
@@ -43,13 +38,11 @@ type Config struct {
 // Engine sends to all WebRTC viewers of this node.
 type Engine struct {
 	// set at construction
-	port        *port.Port
-	log         *slog.Logger
-	certificate tls.Certificate
-	print       string // "sha-256 AB:CD…"
-	shards      []*shard
-	count       *counters
-	handshakes  *handshakes
+	port   *port.Port
+	log    *slog.Logger
+	desk   *handshake.Desk
+	shards []*shard
+	count  *counters
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -60,20 +53,14 @@ type Engine struct {
 // New returns an engine with a new certificate, as many shards as there are
 // processors, and no viewers.
 func New(cfg Config) (*Engine, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	desk, err := handshake.New(handshake.Config{Announced: cfg.Port.Announced(), Log: cfg.Log, Metrics: cfg.Metrics})
 	if err != nil {
-		return nil, fmt.Errorf("make the DTLS key: %w", err)
+		return nil, err
 	}
-	certificate, err := selfsign.SelfSign(key)
-	if err != nil {
-		return nil, fmt.Errorf("make the DTLS certificate: %w", err)
-	}
-	sum := sha256.Sum256(certificate.Certificate[0])
 	e := &Engine{
-		port: cfg.Port, log: cfg.Log, certificate: certificate, print: "sha-256 " + colons(sum[:]),
+		port: cfg.Port, log: cfg.Log, desk: desk,
 		count: newCounters(cfg.Metrics), viewers: map[*Viewer]struct{}{},
 	}
-	e.handshakes = newHandshakes(e.port.Announced(), cfg.Metrics)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +82,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, s := range e.shards {
 		shards.Go(func() { s.run(stop) })
 	}
-	e.attend(ctx, &handshakes)
+	handshakes.Go(func() { _ = e.desk.Run(ctx) })
+	e.attend(ctx)
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
@@ -108,17 +96,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// attend starts handshakes and closes viewers that never connected or were
-// lost, until ctx ends.
-func (e *Engine) attend(ctx context.Context, handshakes *sync.WaitGroup) {
+// attend closes viewers that never connected or were lost, until ctx ends.
+func (e *Engine) attend(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-e.handshakes.wake:
-			e.handshakes.start(ctx, handshakes)
 		case now := <-tick.C:
 			for _, v := range e.all() {
 				v.expire(now)

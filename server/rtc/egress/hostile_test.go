@@ -349,23 +349,3 @@ func TestViewerTooSlowAsksLessAndLess(t *testing.T) {
 	require.True(t, a.due(now))
 	require.True(t, a.due(now.Add(askEvery)))
 }
-
-// A client that says hello and nothing more is not waited for.
-func TestHandshakeThatStops(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	r := b.watch(chromiumOffer)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		err := r.secure(ctx, &attempt{viewer: r.Viewer, pipe: newPipe(r.Viewer)})
-		ended <- err
-	}()
-	cancel()
-	select {
-	case err := <-ended:
-		require.ErrorIs(t, err, ErrHandshake)
-	case <-time.After(10 * time.Second):
-		t.Fatal("the handshake goes on")
-	}
-}

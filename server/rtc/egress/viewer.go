@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/srtp/v3"
@@ -25,7 +26,7 @@ type Viewer struct {
 	engine  *Engine
 	shard   *shard
 	sub     *hub.Subscription
-	print   offer.Fingerprint
+	dtls    *handshake.Association
 	session int64   // number in the SDP's o= line
 	lanes   []*lane // what they hold is owned by the shard
 	created time.Time
@@ -45,7 +46,6 @@ type Viewer struct {
 	endings  []func() // what AfterEnd was given
 
 	// guard themselves
-	dtls   association
 	in     inbound
 	wishes wishes
 
@@ -56,9 +56,10 @@ type Viewer struct {
 
 func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 	v := &Viewer{
-		engine: e, sub: sub, print: o.Fingerprint, session: rand.Int64N(1 << 62),
+		engine: e, sub: sub, session: rand.Int64N(1 << 62),
 		created: time.Now(), done: make(chan struct{}),
 	}
+	v.dtls = e.desk.Open(v, o.Fingerprint)
 	for _, s := range o.Sections {
 		if !s.Refused() {
 			v.lanes = append(v.lanes, newLane(s))
@@ -107,7 +108,7 @@ func (v *Viewer) lane(k media.Kind) *lane {
 
 func (v *Viewer) answer(o *offer.Offer, c lite.Credentials, version int) string {
 	a := answerer{
-		viewer: v, candidates: v.engine.port.Candidates(), hash: v.engine.print,
+		viewer: v, candidates: v.engine.port.Candidates(), hash: v.engine.desk.Fingerprint(),
 		sessionID: v.session, version: version,
 	}
 	return a.write(o, c)
@@ -115,10 +116,10 @@ func (v *Viewer) answer(o *offer.Offer, c lite.Credentials, version int) string 
 
 // Restart answers the offer of an ICE restart (RFC 8445 section 9). Media go on
 // over the old path until the client has proved a new one. It returns
-// ErrFingerprint for the offer of another client.
+// handshake.ErrFingerprint for the offer of another client.
 func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
-	if o.Fingerprint != v.print {
-		return "", ErrFingerprint
+	if o.Fingerprint != v.dtls.Fingerprint() {
+		return "", handshake.ErrFingerprint
 	}
 	c, err := v.RestartICE()
 	if err != nil {
@@ -152,7 +153,7 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 		}
 		v.heard(time.Now())
 	case b[0] >= 20 && b[0] < 64:
-		v.record(b, from)
+		v.dtls.Receive(b, from)
 	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
 		v.feedback(b)
 	}
@@ -179,7 +180,7 @@ func (v *Viewer) heard(now time.Time) {
 // expire stops sending to a viewer that is not heard, and in the end closes it:
 // until then it may come back, by another way perhaps.
 func (v *Viewer) expire(now time.Time) {
-	if !v.dtls.connected() {
+	if !v.dtls.Connected() {
 		if now.Sub(v.created) > connectTimeout {
 			v.Close(ErrUnconnected)
 		}
@@ -231,7 +232,7 @@ func (v *Viewer) Close(reason error) {
 	v.mu.Unlock()
 
 	v.shard.post(v, (*shard).remove)
-	v.dtls.close(v)
+	v.dtls.Close()
 	v.ice.Close()
 	v.engine.forget(v)
 	v.sub.Close(reason)

@@ -1,4 +1,4 @@
-package egress
+package handshake
 
 import (
 	"encoding/binary"
@@ -26,15 +26,15 @@ const recordHeader = 13 // bytes (RFC 6347 section 4.1)
 
 // pipe is the packet connection that DTLS sees during a handshake: what
 // arrives is put in by the port's reader, what leaves goes to wherever the
-// viewer is. It remembers what will be needed when DTLS itself is gone.
+// client is. It remembers what will be needed when DTLS itself is gone.
 type pipe struct {
 	// set at construction
-	viewer *Viewer
-	in     chan []byte
-	done   chan struct{}
-	once   sync.Once
+	owner Owner
+	in    chan []byte
+	done  chan struct{}
+	once  sync.Once
 
-	// guarded by viewer.dtls.mu
+	// guarded by the association's mu
 	taken int    // bytes put in
 	alert []byte // the last encrypted alert: DTLS is not shown those
 
@@ -45,13 +45,13 @@ type pipe struct {
 	goodbye []byte // close_notify, sealed when muted and not sent
 }
 
-func newPipe(v *Viewer) *pipe {
-	return &pipe{viewer: v, in: make(chan []byte, maxQueuedRecords), done: make(chan struct{})}
+func newPipe(o Owner) *pipe {
+	return &pipe{owner: o, in: make(chan []byte, maxQueuedRecords), done: make(chan struct{})}
 }
 
 // put hands one datagram to DTLS; it is dropped when DTLS does not keep up. A
 // client that sends without end has its handshake ended: the library would
-// keep up to 2 MB of fragments. viewer.dtls.mu is held.
+// keep up to 2 MB of fragments. The association's mu is held.
 func (p *pipe) put(b []byte) {
 	if p.taken += len(b); p.taken > maxHandshakeBytes {
 		_ = p.Close()
@@ -83,11 +83,8 @@ func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
-	if p.keep(b) {
-		return len(b), nil
-	}
-	if to := p.viewer.to.Load(); to != nil {
-		p.viewer.engine.send(b, *to)
+	if !p.keep(b) {
+		p.owner.Send(b)
 	}
 	return len(b), nil
 }
@@ -135,7 +132,7 @@ func (p *pipe) SetReadDeadline(t time.Time) error {
 	return p.Close()
 }
 
-// RemoteAddr is constant, whatever the viewer's address: DTLS only compares it.
+// RemoteAddr is constant, whatever the client's: DTLS only compares it.
 func (p *pipe) RemoteAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4zero, Port: 1} }
 
 func (p *pipe) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(netip.AddrPort{}) }

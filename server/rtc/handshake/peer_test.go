@@ -1,4 +1,4 @@
-package egress
+package handshake
 
 import (
 	"context"
@@ -8,27 +8,130 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"net"
-	"regexp"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
+	"github.com/pion/srtp/v3"
 	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stage is a desk and the port its sessions are at.
+type stage struct {
+	port *port.Port
+	desk *Desk
+}
+
+func newStage(t testing.TB, change ...func(*Desk)) *stage {
+	t.Helper()
+	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	d, err := New(Config{Announced: p.Announced()})
+	require.NoError(t, err)
+	for _, f := range change {
+		f(d)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx) })
+	running.Go(func() { _ = d.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return &stage{port: p, desk: d}
+}
+
+// session is what owns an association: ICE, and nothing to send.
+type session struct {
+	port *port.Port
+	dtls *Association
+	done chan struct{}
+
+	// guarded by mu
+	mu      sync.Mutex
+	agent   *lite.Agent
+	reason  error
+	in, out *srtp.Context
+
+	// atomic
+	to atomic.Pointer[netip.AddrPort]
+}
+
+func (s *stage) session(t testing.TB, f offer.Fingerprint) (*session, lite.Credentials) {
+	t.Helper()
+	v := &session{port: s.port, done: make(chan struct{})}
+	v.dtls = s.desk.Open(v, f)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	agent, c, err := lite.Open(s.port, v)
+	require.NoError(t, err)
+	v.agent = agent
+	return v, c
+}
+
+func (v *session) Receive(b []byte, from netip.AddrPort) {
+	if b[0] >= 4 {
+		v.dtls.Receive(b, from)
+		return
+	}
+	v.mu.Lock()
+	agent := v.agent
+	v.mu.Unlock()
+	agent.Check(b, from)
+}
+
+func (v *session) Moved(to netip.AddrPort) { v.to.Store(&to) }
+
+func (v *session) Send(b []byte) {
+	if to := v.to.Load(); to != nil {
+		_ = v.port.Send(b, *to)
+	}
+}
+
+func (v *session) Secured(in, out *srtp.Context) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.in, v.out = in, out
+}
+
+func (v *session) Close(reason error) {
+	v.mu.Lock()
+	if v.reason != nil {
+		v.mu.Unlock()
+		return
+	}
+	v.reason = reason
+	agent := v.agent
+	v.mu.Unlock()
+	v.dtls.Close()
+	agent.Close()
+	close(v.done)
+}
+
+func (v *session) ended() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reason
+}
 
 // peer is a client made of its parts: a socket, one ICE check, and DTLS when
 // the test wants it.
 type peer struct {
-	t      testing.TB
-	viewer *Viewer
-	wire   *wire
-	pair   tls.Certificate
-	conn   *dtls.Conn
-
-	ufrag, password string // of the server
+	t       testing.TB
+	session *session
+	wire    *wire
+	pair    tls.Certificate
+	conn    *dtls.Conn
+	server  lite.Credentials
 }
 
 // wire is the socket as DTLS sees it: the test may lose datagrams.
@@ -98,33 +201,18 @@ func newPair(t testing.TB) tls.Certificate {
 	return pair
 }
 
-var (
-	fingerprintLine = regexp.MustCompile(`sha-256 [0-9A-F:]+`)
-	ufragLine       = regexp.MustCompile(`ice-ufrag:(\S+)`)
-	passwordLine    = regexp.MustCompile(`ice-pwd:(\S+)`)
-)
-
-// credentialsIn returns those that an answer names.
-func credentialsIn(answer string) (ufrag, password string) {
-	return ufragLine.FindStringSubmatch(answer)[1], passwordLine.FindStringSubmatch(answer)[1]
-}
-
-// offerOf is an offer of a client with this certificate.
-func offerOf(pair tls.Certificate) string {
+// printOf is the fingerprint of a certificate.
+func printOf(pair tls.Certificate) offer.Fingerprint {
 	sum := sha256.Sum256(pair.Certificate[0])
-	return fingerprintLine.ReplaceAllString(chromiumOffer, "sha-256 "+colons(sum[:]))
+	return offer.Fingerprint{Hash: "sha-256", Value: colons(sum[:])}
 }
 
 // peer returns a client that has passed an ICE check.
 func (s *stage) peer(t testing.TB) *peer {
 	t.Helper()
 	pair := newPair(t)
-	sub, err := s.hub.Watch(context.Background(), watchGrant)
-	require.NoError(t, err)
-	v, answer, err := s.engine.Watch(sub, offered(t, offerOf(pair)))
-	require.NoError(t, err)
-	p := &peer{t: t, viewer: v, pair: pair, wire: newWire(t, net.UDPAddrFromAddrPort(s.engine.port.Announced()[0]))}
-	p.ufrag, p.password = credentialsIn(answer)
+	v, c := s.session(t, printOf(pair))
+	p := &peer{t: t, session: v, pair: pair, server: c, wire: newWire(t, net.UDPAddrFromAddrPort(s.port.Announced()[0]))}
 	p.flush()
 	return p
 }
@@ -183,25 +271,31 @@ func (s *stage) connect(t testing.TB) *peer {
 	return p
 }
 
-func (p *peer) settled() {
-	p.t.Helper()
-	require.Eventually(p.t, p.viewer.dtls.connected, 10*time.Second, time.Millisecond)
+// away takes the client's own goroutines away, and says nothing to the server.
+func (p *peer) away() {
+	p.wire.losing(func(bool, []byte) bool { return true })
+	_ = p.conn.Close()
 }
 
-// ended waits for the viewer's end.
+func (p *peer) settled() {
+	p.t.Helper()
+	require.Eventually(p.t, p.session.dtls.Connected, 10*time.Second, time.Millisecond)
+}
+
+// ended waits for the session's end.
 func (p *peer) ended() error {
 	p.t.Helper()
 	select {
-	case <-p.viewer.Done():
+	case <-p.session.done:
 	case <-time.After(10 * time.Second):
-		p.t.Fatal("the viewer stayed")
+		p.t.Fatal("the session stayed")
 	}
-	return p.viewer.Reason()
+	return p.session.ended()
 }
 
 // flush waits until the server has handled all that was sent. Nobody else may
 // be reading the socket.
 func (p *peer) flush() {
 	p.t.Helper()
-	p.wire.check(p.t, p.ufrag, p.password)
+	p.wire.check(p.t, p.server.Ufrag, p.server.Password)
 }

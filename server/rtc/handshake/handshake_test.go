@@ -1,11 +1,13 @@
-package egress
+package handshake
 
 import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/sha512"
 	"crypto/tls"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/stretchr/testify/require"
 )
@@ -26,8 +29,8 @@ func TestASVS_17_2_1_CertificateIsNewAndNeverWritten(t *testing.T) {
 	t.Setenv("HOME", ".")
 	t.Setenv("SSLKEYLOGFILE", "keys")
 	a, b := newStage(t), newStage(t)
-	require.NotEqual(t, a.engine.certificate.Certificate, b.engine.certificate.Certificate)
-	key, ok := a.engine.certificate.PrivateKey.(*ecdsa.PrivateKey)
+	require.NotEqual(t, a.desk.certificate.Certificate, b.desk.certificate.Certificate)
+	key, ok := a.desk.certificate.PrivateKey.(*ecdsa.PrivateKey)
 	require.True(t, ok)
 	require.Equal(t, elliptic.P256(), key.Curve)
 	a.connect(t)
@@ -49,7 +52,7 @@ func TestASVS_17_2_2_StrongSuitesAndProfilesOnly(t *testing.T) {
 	} {
 		p := s.peer(t)
 		require.Error(t, p.shake(t.Context(), o), name)
-		require.False(t, p.viewer.dtls.connected(), name)
+		require.False(t, p.session.dtls.Connected(), name)
 	}
 	p := s.peer(t)
 	require.NoError(t, p.shake(t.Context(), dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)))
@@ -60,7 +63,7 @@ func TestASVS_17_2_2_StrongSuitesAndProfilesOnly(t *testing.T) {
 	require.Equal(t, dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, state.CipherSuiteID)
 }
 
-func TestNoSRTPIsNoViewer(t *testing.T) {
+func TestNoSRTPIsNoSession(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	p := s.peer(t)
@@ -74,10 +77,9 @@ func TestNoSRTPIsNoViewer(t *testing.T) {
 }
 
 // 17.2.8: the peer's certificate is the one that signalling named.
-func TestASVS_17_2_8_ForeignCertificateEndsTheViewer(t *testing.T) {
+func TestASVS_17_2_8_ForeignCertificateEndsTheSession(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.frame(true, 1)
 	p := s.peer(t)
 	own := p.pair
 	p.pair = newPair(t)
@@ -87,7 +89,7 @@ func TestASVS_17_2_8_ForeignCertificateEndsTheViewer(t *testing.T) {
 	p = s.peer(t)
 	p.pair = tls.Certificate{Certificate: p.pair.Certificate, PrivateKey: own.PrivateKey}
 	require.Error(t, p.shake(t.Context()), "the right certificate without its key")
-	require.False(t, p.viewer.dtls.connected())
+	require.False(t, p.session.dtls.Connected())
 
 	p = s.peer(t)
 	conn, err := dtls.ClientWithOptions(p.wire, p.wire.server, dtls.WithInsecureSkipVerify(true),
@@ -95,8 +97,7 @@ func TestASVS_17_2_8_ForeignCertificateEndsTheViewer(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	require.Error(t, conn.HandshakeContext(t.Context()), "no certificate")
-	require.False(t, p.viewer.dtls.connected())
-	require.Zero(t, s.engine.count.packets.Value())
+	require.False(t, p.session.dtls.Connected())
 }
 
 // 17.2.6: hellos that come before the client's, from elsewhere, change nothing.
@@ -128,7 +129,7 @@ func TestASVS_17_2_6_ForeignHellosDuringConnects(t *testing.T) {
 	for _, err := range failed {
 		require.NoError(t, err)
 	}
-	require.Zero(t, s.engine.handshakes.count.failed.Value())
+	require.Zero(t, s.desk.count.failed.Value())
 }
 
 // capturedHello is a client's first datagram.
@@ -144,7 +145,7 @@ func capturedHello(t testing.TB, s *stage) []byte {
 }
 
 // Even with the client's own address, a forger makes one handshake fail, not
-// the viewer: the client's next hello begins another.
+// the session: the client's next hello begins another.
 func TestForgedHandshakeIsOutlived(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -153,14 +154,14 @@ func TestForgedHandshakeIsOutlived(t *testing.T) {
 	for i := range maxTries - 1 {
 		p.wire.raw(t, hello)
 		p.wire.raw(t, record(alertRecord, 0, 9, []byte{2, 40}))
-		require.Eventually(t, func() bool { return s.engine.handshakes.count.failed.Value() == uint64(i+1) }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.desk.count.failed.Value() == uint64(i+1) }, 10*time.Second, time.Millisecond)
 	}
 	p.flush() // what was answered to the forger
 	require.NoError(t, p.shake(t.Context()))
 	p.settled()
 }
 
-func TestHandshakesThatFailEndTheViewer(t *testing.T) {
+func TestHandshakesThatFailEndTheSession(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	hello := capturedHello(t, s)
@@ -168,9 +169,9 @@ func TestHandshakesThatFailEndTheViewer(t *testing.T) {
 	for i := range maxTries {
 		p.wire.raw(t, hello)
 		p.wire.raw(t, record(alertRecord, 0, 9, []byte{2, 40}))
-		require.Eventually(t, func() bool { return s.engine.handshakes.count.failed.Value() == uint64(i+1) }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.desk.count.failed.Value() == uint64(i+1) }, 10*time.Second, time.Millisecond)
 	}
-	require.ErrorIs(t, p.ended(), ErrHandshake)
+	require.ErrorIs(t, p.ended(), ErrFailed)
 }
 
 // Fragments of a message that never becomes whole are taken up to a bound.
@@ -182,80 +183,84 @@ func TestEndlessFragments(t *testing.T) {
 	body := make([]byte, 12+1000)
 	body[0], body[1] = 1, 0xff // ClientHello of 16 MB
 	binary.BigEndian.PutUint16(body[10:], 1000)
-	before := s.engine.handshakes.count.failed.Value()
+	before := s.desk.count.failed.Value()
 	for seq := range uint64(10_000) {
 		body[6], body[7] = byte(seq>>8), byte(seq) // its offset
-		p.viewer.Receive(record(handshakeRecord, 0, seq, body), from)
+		p.session.Receive(record(handshakeRecord, 0, seq, body), from)
 		if seq%8 == 7 {
 			runtime.Gosched()
 		}
-		if p.viewer.Reason() != nil {
+		if p.session.ended() != nil {
 			break
 		}
 	}
-	require.ErrorIs(t, p.ended(), ErrHandshake)
-	require.Equal(t, before+maxTries, s.engine.handshakes.count.failed.Value())
+	require.ErrorIs(t, p.ended(), ErrFailed)
+	require.Equal(t, before+maxTries, s.desk.count.failed.Value())
 }
 
-// halfOpen has n viewers that say hello and nothing more, each from a network
-// of its own.
+// halfOpen has n sessions whose clients say hello and nothing more, each from
+// a network of its own.
 func (s *stage) halfOpen(t *testing.T, n int, hello []byte) {
 	t.Helper()
-	o := offered(t, offerOf(newPair(t)))
-	viewers := make([]*Viewer, n)
-	for i := range viewers {
-		sub, err := s.hub.Watch(context.Background(), watchGrant)
-		require.NoError(t, err)
-		v, _, err := s.engine.Watch(sub, o)
-		require.NoError(t, err)
-		viewers[i] = v
+	print, all := printOf(newPair(t)), make([]*session, n)
+	for i := range all {
+		all[i], _ = s.session(t, print)
 	}
-	for i, v := range viewers {
+	for i, v := range all {
 		v.Receive(hello, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), 5000))
 	}
+	t.Cleanup(func() {
+		for _, v := range all {
+			v.Close(errGone)
+		}
+	})
 }
 
-func (h *handshakes) counts() (running, waiting, near int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.running, len(h.waiting), len(h.near)
+func (d *Desk) counts() (running, waiting, near int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.running, len(d.waiting), len(d.near)
+}
+
+// footprint returns goroutines and bytes of heap in use.
+func footprint() (goroutines int, heap uint64) {
+	runtime.GC()
+	runtime.GC() // pools give up what they hold only the second time
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), m.HeapAlloc + m.StackInuse
 }
 
 // It does not run beside other tests, whose memory would be counted.
 func TestFiveThousandHalfOpenHandshakes(t *testing.T) {
-	s := newStage(t, func(e *Engine) { e.handshakes.limit = 500 * time.Millisecond })
-	s.frame(true, 1)
+	s := newStage(t, func(d *Desk) { d.limit = 500 * time.Millisecond })
 	hello := capturedHello(t, s)
-	watching := s.connect(t)
+	before := s.connect(t)
 	goroutines, heap := footprint()
 	s.halfOpen(t, 5000, hello)
-	running, waiting, _ := s.engine.handshakes.counts()
+	running, waiting, _ := s.desk.counts()
 	require.LessOrEqual(t, running, maxHandshakes)
 	require.LessOrEqual(t, waiting, maxWaiting)
 	_, during := footprint()
-	t.Logf("%d viewers that said hello: %d MB of heap, %d handshakes and %d waiting", 5000, (during-heap)>>20, running, waiting)
-	require.Less(t, during, heap+128<<20, "bytes of heap")
-	require.Positive(t, s.engine.handshakes.count.refused.Value())
+	t.Logf("5000 sessions whose client said hello: %d MB, %d handshakes and %d waiting", (during-heap)>>20, running, waiting)
+	require.Less(t, during, heap+64<<20, "bytes")
+	require.Positive(t, s.desk.count.refused.Value())
 	require.Eventually(t, func() bool {
-		running, waiting, near := s.engine.handshakes.counts()
+		running, waiting, near := s.desk.counts()
 		return running+waiting+near == 0
 	}, 20*time.Second, 10*time.Millisecond, "given up after their time")
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+5 }, 10*time.Second, 10*time.Millisecond, "goroutines")
+	require.NoError(t, before.session.ended())
 	s.connect(t)
-	for _, v := range s.engine.all() {
-		if v != watching.viewer {
-			v.expire(v.created.Add(connectTimeout + 1))
-		}
-	}
-	require.NoError(t, watching.viewer.Reason())
 	_, after := footprint()
-	require.Less(t, after, heap+4<<20, "bytes of heap")
+	require.Less(t, after, heap+16<<20, "bytes: the sessions are still there, their handshakes are not")
 }
 
 func TestHandshakesOfOneNetwork(t *testing.T) {
 	t.Parallel()
-	h := newHandshakes([]netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:8080")}, nil)
-	enter := func(addr string) bool { return h.enter(&attempt{network: h.network(netip.MustParseAddr(addr))}) }
+	d, err := New(Config{Announced: []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:8080")}})
+	require.NoError(t, err)
+	enter := func(addr string) bool { return d.enter(&attempt{network: d.network(netip.MustParseAddr(addr))}) }
 	for range maxHandshakesNear / 2 {
 		require.True(t, enter("2001:db8::1"))
 		require.True(t, enter("2001:db8::2"))
@@ -267,39 +272,63 @@ func TestHandshakesOfOneNetwork(t *testing.T) {
 		require.True(t, enter("198.51.100.1"), "relayed")
 	}
 	for range maxHandshakesNear {
-		h.ended(h.next())
+		d.ended(d.next())
 	}
 	require.True(t, enter("2001:db8::3"), "places come back")
 }
 
 func TestHandshakesStartInOrder(t *testing.T) {
 	t.Parallel()
-	h := newHandshakes(nil, nil)
+	d, err := New(Config{})
+	require.NoError(t, err)
 	var all []*attempt
 	for range maxHandshakes + maxWaiting {
 		a := &attempt{}
 		all = append(all, a)
-		require.True(t, h.enter(a))
+		require.True(t, d.enter(a))
 		if len(all) <= maxHandshakes {
-			require.Same(t, a, h.next())
+			require.Same(t, a, d.next())
 		}
 	}
-	require.False(t, h.enter(&attempt{}))
-	require.Nil(t, h.next())
-	h.leave(all[maxHandshakes])
-	h.leave(all[0]) // which runs
-	h.ended(all[0])
-	require.Same(t, all[maxHandshakes+1], h.next())
-	require.Nil(t, h.next())
-	require.True(t, h.enter(&attempt{}))
+	require.False(t, d.enter(&attempt{}))
+	require.Nil(t, d.next())
+	d.leave(all[maxHandshakes])
+	d.leave(all[0]) // which runs
+	d.ended(all[0])
+	require.Same(t, all[maxHandshakes+1], d.next())
+	require.Nil(t, d.next())
+	require.True(t, d.enter(&attempt{}))
 }
 
 func TestCertificateMatches(t *testing.T) {
 	t.Parallel()
 	pair := newPair(t)
-	o := offered(t, offerOf(pair))
-	require.True(t, matches(o.Fingerprint, pair.Certificate[0]))
-	require.False(t, matches(o.Fingerprint, newPair(t).Certificate[0]))
-	o.Fingerprint.Hash = strings.Replace(o.Fingerprint.Hash, "256", "1", 1)
-	require.False(t, matches(o.Fingerprint, pair.Certificate[0]))
+	f := printOf(pair)
+	require.True(t, matches(f, pair.Certificate[0]))
+	require.False(t, matches(f, newPair(t).Certificate[0]))
+	for hash, sum := range map[string]string{
+		"sha-384": fmt.Sprintf("% X", sha512.Sum384(pair.Certificate[0])),
+		"sha-512": fmt.Sprintf("% X", sha512.Sum512(pair.Certificate[0])),
+	} {
+		require.True(t, matches(offer.Fingerprint{Hash: hash, Value: strings.ReplaceAll(sum, " ", ":")}, pair.Certificate[0]), hash)
+	}
+	f.Hash = "sha-1"
+	require.False(t, matches(f, pair.Certificate[0]))
+}
+
+// A client that says hello and nothing more is not waited for.
+func TestHandshakeThatStops(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	v, _ := s.session(t, printOf(newPair(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- v.dtls.secure(ctx, newPipe(v)) }()
+	cancel()
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, ErrFailed)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the handshake goes on")
+	}
 }

@@ -1,4 +1,4 @@
-package egress
+package handshake
 
 import (
 	"bytes"
@@ -47,7 +47,7 @@ type settled struct {
 
 // farewell tells whether a datagram holds an authentic alert of the client
 // that ends the connection. All else is ignored, so that a replayed alert
-// changes nothing: an ending one has ended the viewer the first time. It
+// changes nothing: an ending one has ended the session the first time. It
 // costs about as much as a packet of media, which anybody could send instead.
 func (s *settled) farewell(b []byte) bool {
 	for range maxRecords {
@@ -96,7 +96,7 @@ func (s *settled) ends(record []byte) bool {
 // repeats its own as long as it has not got ours. It is smaller than a packet
 // of media, so that nobody is flooded by it.
 func (s *settled) repeats(b []byte, now time.Time) bool {
-	if b[0] != changeCipherSpec && b[0] != handshakeRecord {
+	if len(b) == 0 || b[0] != changeCipherSpec && b[0] != handshakeRecord {
 		return false
 	}
 	last := s.repeated.Load()
@@ -133,7 +133,7 @@ func (s *secrets) settle(p *pipe) (*settled, error) {
 	flight, goodbye := p.kept()
 	keys, err := prf.GenerateEncryptionKeys(s.master, s.client[:], s.server[:], 0, suiteKey, suiteIV, sha256.New)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+		return nil, fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	kept := &settled{flight: flight, goodbye: goodbye}
 	copy(kept.key[:], keys.ClientWriteKey)

@@ -1,4 +1,4 @@
-package egress
+package handshake
 
 import (
 	"bytes"
@@ -6,14 +6,16 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
+	"errors"
 	"io"
 	"runtime"
 	"testing"
 	"time"
 
-	"github.com/heliograph/heliograph/server/hub"
 	"github.com/stretchr/testify/require"
 )
+
+var errGone = errors.New("gone")
 
 // record builds a record of DTLS 1.2.
 func record(kind byte, epoch uint16, seq uint64, body []byte) []byte {
@@ -106,11 +108,10 @@ func TestRepeatsAreFew(t *testing.T) {
 	require.True(t, s.repeats(record(changeCipherSpec, 0, 0, nil), now.Add(time.Hour)))
 }
 
-// Nothing runs for a viewer that has connected. It does not run beside other
+// Nothing runs for a session that has connected. It does not run beside other
 // tests, whose goroutines would be counted.
-func TestConnectedViewersHaveNoGoroutines(t *testing.T) {
+func TestConnectedSessionsHaveNoGoroutines(t *testing.T) {
 	s := newStage(t)
-	s.frame(true, 1)
 	s.connect(t).away()
 	before := runtime.NumGoroutine()
 	for range 50 {
@@ -118,19 +119,11 @@ func TestConnectedViewersHaveNoGoroutines(t *testing.T) {
 	}
 	const own = 1 // Eventually looks from one
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+own }, 10*time.Second, time.Millisecond, "goroutines")
-	require.Len(t, s.engine.all(), 51)
-}
-
-// away takes the client's own goroutines away, and says nothing to the server.
-func (p *peer) away() {
-	p.wire.losing(func(bool, []byte) bool { return true })
-	_ = p.conn.Close()
 }
 
 func TestLostFinishedIsSentAgain(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.frame(true, 1)
 	p := s.peer(t)
 	lost := 0
 	p.wire.losing(func(inbound bool, b []byte) bool {
@@ -143,7 +136,7 @@ func TestLostFinishedIsSentAgain(t *testing.T) {
 	require.NoError(t, p.shake(t.Context()))
 	require.Equal(t, 3, lost)
 	p.settled()
-	p.viewer.Close(hub.ErrEnded)
+	p.session.Close(errGone)
 	_, err := p.conn.Read(make([]byte, 10))
 	require.ErrorIs(t, err, io.EOF)
 }
@@ -151,10 +144,9 @@ func TestLostFinishedIsSentAgain(t *testing.T) {
 func TestServerSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.frame(true, 1)
 	p := s.connect(t)
-	p.viewer.Close(hub.ErrEnded)
-	p.viewer.Close(hub.ErrEnded)
+	p.session.Close(errGone)
+	p.session.Close(errGone)
 	_, err := p.conn.Read(make([]byte, 10))
 	require.ErrorIs(t, err, io.EOF)
 	numbers := map[uint64]bool{}
@@ -173,7 +165,6 @@ func TestServerSaysGoodbye(t *testing.T) {
 func TestClientSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.frame(true, 1)
 	p := s.connect(t)
 	require.NoError(t, p.conn.Close())
 	require.ErrorIs(t, p.ended(), ErrHungUp)
@@ -194,7 +185,6 @@ func TestClientSaysGoodbyeAtOnce(t *testing.T) {
 func TestForgedGoodbyes(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.frame(true, 1)
 	other := s.connect(t)
 	require.NoError(t, other.conn.Close())
 	require.ErrorIs(t, other.ended(), ErrHungUp)
@@ -215,39 +205,37 @@ func TestForgedGoodbyes(t *testing.T) {
 	for range 20 {
 		p.wire.raw(t, forged...)
 	}
-	p.wire.raw(t, sealed(t, p.viewer.dtls.settled, 9, 1, 90)) // authentic, and no end
-	require.Never(t, func() bool { return p.viewer.Reason() != nil }, 50*time.Millisecond, 10*time.Millisecond)
+	p.wire.raw(t, sealed(t, p.session.dtls.settled, 9, 1, 90)) // authentic, and no end
+	require.Never(t, func() bool { return p.session.ended() != nil }, 50*time.Millisecond, 10*time.Millisecond)
 	require.NoError(t, p.conn.Close())
 	require.ErrorIs(t, p.ended(), ErrHungUp, "the true one is understood after all that")
 }
 
-// A viewer that ends while hands are shaken leaves nothing behind, and a
+// A session that ends while hands are shaken leaves nothing behind, and a
 // client that got through is told.
-func TestViewerEndsDuringTheHandshake(t *testing.T) {
+func TestSessionEndsDuringTheHandshake(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	for i := range 20 {
 		p := s.peer(t)
 		p.wire.losing(func(bool, []byte) bool {
 			if len(p.wire.heard)+len(p.wire.sent) == 2+i%4 {
-				go p.viewer.Close(hub.ErrEnded)
+				go p.session.Close(errGone)
 			}
 			return false
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		if p.shake(ctx) == nil {
-			go p.viewer.Close(hub.ErrEnded)
+			go p.session.Close(errGone)
 			_, err := p.conn.Read(make([]byte, 10))
 			require.ErrorIs(t, err, io.EOF)
 		}
 		cancel()
-		p.viewer.Close(hub.ErrEnded)
-		require.ErrorIs(t, p.ended(), hub.ErrEnded)
+		p.session.Close(errGone)
+		require.ErrorIs(t, p.ended(), errGone)
 	}
-	h := s.engine.handshakes
 	require.Eventually(t, func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.running == 0 && len(h.waiting) == 0 && len(h.near) == 0
+		running, waiting, near := s.desk.counts()
+		return running+waiting+near == 0
 	}, 10*time.Second, time.Millisecond)
 }

@@ -1,4 +1,4 @@
-package egress
+package handshake
 
 import (
 	"bufio"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/dtls/v3"
 	"github.com/stretchr/testify/require"
 )
@@ -34,7 +36,7 @@ func TestBenchClients(t *testing.T) {
 		word := strings.Fields(lines.Text())
 		server, err := net.ResolveUDPAddr("udp4", word[0])
 		require.NoError(t, err)
-		p := &peer{t: t, pair: pair, wire: newWire(t, server), ufrag: word[1], password: word[2]}
+		p := &peer{t: t, pair: pair, wire: newWire(t, server), server: lite.Credentials{Ufrag: word[1], Password: word[2]}}
 		p.flush()
 		require.NoError(t, p.shake(context.Background(), dtls.WithFlightInterval(time.Second)))
 		p.away()
@@ -42,9 +44,9 @@ func TestBenchClients(t *testing.T) {
 	}
 }
 
-// BenchmarkHandshake joins viewers one after the other and measures what the
-// server's process alone has to work for each, from the check to the keys, and
-// the memory that a viewer takes from then on.
+// BenchmarkHandshake secures sessions one after the other and measures what the
+// server's process alone has to work for each, from the ICE check to the keys,
+// and the memory that each takes from then on, with its ICE and its SRTP.
 func BenchmarkHandshake(b *testing.B) {
 	s := newStage(b)
 	child := exec.Command(os.Args[0], "-test.run=^TestBenchClients$", "-test.timeout=60s")
@@ -58,17 +60,13 @@ func BenchmarkHandshake(b *testing.B) {
 	defer func() { _ = in.Close(); _ = child.Wait() }()
 	lines := bufio.NewScanner(out)
 	require.True(b, lines.Scan())
-	text := fingerprintLine.ReplaceAllString(chromiumOffer, "sha-256 "+lines.Text())
+	print := offer.Fingerprint{Hash: "sha-256", Value: lines.Text()}
 	join := func() {
-		sub, err := s.hub.Watch(context.Background(), watchGrant)
-		require.NoError(b, err)
-		v, answer, err := s.engine.Watch(sub, offered(b, text))
-		require.NoError(b, err)
-		ufrag, password := credentialsIn(answer)
-		_, err = fmt.Fprintln(in, s.engine.port.Announced()[0], ufrag, password)
+		v, c := s.session(b, print)
+		_, err = fmt.Fprintln(in, s.port.Announced()[0], c.Ufrag, c.Password)
 		require.NoError(b, err)
 		require.True(b, lines.Scan())
-		p := &peer{t: b, viewer: v}
+		p := &peer{t: b, session: v}
 		p.settled()
 	}
 	for range 20 {
@@ -83,7 +81,7 @@ func BenchmarkHandshake(b *testing.B) {
 	worked := processTime(b) - before
 	_, after := footprint()
 	b.ReportMetric(float64(worked.Nanoseconds())/float64(n), "cpu-ns/op")
-	b.ReportMetric((float64(after)-float64(heap))/float64(n), "heap-B/viewer")
+	b.ReportMetric((float64(after)-float64(heap))/float64(n), "B/session")
 }
 
 // processTime is how long this process has been on a processor.
