@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -64,11 +65,16 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	running := start(ctx, a.parts())
 	a.ready.Store(true)
+	testing, cancel := context.WithCancel(ctx)
+	var tested sync.WaitGroup
+	tested.Go(func() { a.port.SelfTest(testing) }) // beside the serving: nobody waits for it
 	err := a.announce()
 	if err == nil {
 		err = running.wait(ctx)
 	}
 	a.ready.Store(false)
+	cancel()
+	tested.Wait()
 	a.cfg.Log.Info("stopping")
 	return errors.Join(err, running.stop(), a.store.Close())
 }
