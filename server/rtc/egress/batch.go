@@ -128,7 +128,7 @@ func (b *batch) packet(n int) []byte {
 // (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns what is left
 // of the packet.
 func (b *batch) extend(plain []byte, h int) []byte {
-	number := b.viewer.flow.sent(len(plain)+overhead, b.now)
+	number := b.viewer.flow.Sent(len(plain)+overhead, b.now)
 	id := b.viewer.transportID
 	if id == 0 {
 		return plain[h:]

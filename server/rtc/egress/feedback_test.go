@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +32,7 @@ func TestAnswerToTransportCC(t *testing.T) {
 	}
 	v, answer := answered(numbered())
 	require.EqualValues(t, 4, v.transportID)
-	require.NotNil(t, v.flow.records)
+	require.True(t, v.flow.Tracked())
 	require.Equal(t, 2, strings.Count(answer, "a=extmap:4 "+transportCC+"\r\n"), "audio and video have one space of numbers")
 	for _, line := range []string{"a=rtcp-fb:111 transport-cc\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n"} {
 		require.Contains(t, answer, line)
@@ -43,7 +44,7 @@ func TestAnswerToTransportCC(t *testing.T) {
 	} {
 		v, answer := answered(offer)
 		require.Zero(t, v.transportID, name)
-		require.Nil(t, v.flow.records, name)
+		require.False(t, v.flow.Tracked(), name)
 		require.NotContains(t, answer, "transport", name)
 		require.Contains(t, answer, "a=rtcp-fb:96 nack\r\n", name)
 	}
@@ -106,27 +107,27 @@ func TestNewsIsOneLetter(t *testing.T) {
 	b.packets(true, 8)
 	r, p := b.watch(numbered()), newPlayer(t)
 	b.serve()
-	require.EqualValues(t, 8, r.flow.next)
 	now := time.Now()
 	l := r.lane(media.Video)
-	for i := range 150 {
-		body := feedbackBody(uint16(i%8), 1, []uint16{1<<13 | 1}, 2)
-		r.feedbackAt(p.sealPlain(append([]byte{0x8f, 205, 0, byte(len(body) / 4)}, body...)), now)
-		r.feedbackAt(p.seal(&rtcp.ReceiverReport{SSRC: 7, Reports: []rtcp.ReceptionReport{{SSRC: l.ssrc, FractionLost: uint8(i)}}}), now.Add(time.Duration(i)*time.Second))
+	for i := range byte(150) {
+		body := make([]byte, 20)
+		body[9], body[11], body[16], body[17] = i%8, 1, 1<<5, 1 // one packet has arrived
+		r.feedbackAt(p.sealPlain(append([]byte{0x8f, 205, 0, 5}, body...)), now)
+		r.feedbackAt(p.seal(&rtcp.ReceiverReport{SSRC: 7, Reports: []rtcp.ReceptionReport{{SSRC: l.ssrc, FractionLost: i}}}), now.Add(time.Duration(i)*time.Second))
 	}
 	require.Len(t, b.shard.mail, 1)
-	require.LessOrEqual(t, len(r.wishes.news.feedback), maxFeedback)
+	require.LessOrEqual(t, len(r.wishes.news.numbered), maxFeedback)
 	b.serve()
-	require.EqualValues(t, 8, r.flow.acked)
-	require.True(t, r.flow.heard)
-	require.InDelta(t, 149.0/256, r.Statistics().Lost, 1e-9)
-	require.Equal(t, 1, r.flow.half)
+	known := r.Statistics()
+	require.False(t, known.Heard.IsZero())
+	require.InDelta(t, 149.0/256, known.Lost, 1e-9)
+	require.EqualValues(t, 8, known.Packets)
 	require.False(t, r.wishes.unheard())
-	before := r.flow.meter.heard
 	r.feedbackAt(p.seal(pli()), now.Add(time.Hour))
 	b.serve()
-	require.Equal(t, before, r.flow.meter.heard, "nothing is digested twice")
-	require.Equal(t, 1, r.flow.half)
+	require.Equal(t, known.Heard, r.Statistics().Heard, "nothing is digested twice")
+	require.Zero(t, r.engine.count.badRTCP.Value())
+	require.False(t, r.flow.Behind(time.Now().UnixNano()))
 }
 
 // Without numbers for the transport, receiver reports tell how far a viewer has
@@ -143,16 +144,17 @@ func TestViewerThatLags(t *testing.T) {
 	number := func(seq uint64) uint16 { n, _ := l.numbers.Out(seq); return uint16(n) }
 	first := l.stretch.first
 	late := time.Now().Add(5 * time.Second)
-	require.Zero(t, l.lag(report{came: late, highest: number(first + 7)}), "it has all")
-	require.Zero(t, l.lag(report{came: late, highest: number(first) - 1}), "of a number that was never sent")
-	require.Zero(t, l.lag(report{came: late, highest: number(first) + 8}), "of a number that is to come")
+	require.Zero(t, l.lag(feedback.Report{Came: late, Highest: number(first + 7)}), "it has all")
+	require.Zero(t, l.lag(feedback.Report{Came: late, Highest: number(first) - 1}), "of a number that was never sent")
+	require.Zero(t, l.lag(feedback.Report{Came: late, Highest: number(first) + 8}), "of a number that is to come")
 	for i := range uint64(7) {
-		require.InDelta(t, 5*time.Second, l.lag(report{came: late, highest: number(first + i)}), float64(time.Second))
+		require.InDelta(t, 5*time.Second, l.lag(feedback.Report{Came: late, Highest: number(first + i)}), float64(time.Second))
 	}
-	r.flow.reported(l.lag(report{came: late, highest: number(first + 5)}), 0)
-	require.True(t, r.flow.behind(late.UnixNano()))
+	half := feedback.Report{Came: late, Highest: number(first + 5)}
+	r.flow.Reported(half, l.lag(half), 90_000)
+	require.True(t, r.flow.Behind(late.UnixNano()))
 	l.fellBehind(late)
-	require.Zero(t, l.lag(report{came: late, highest: number(first + 5)}), "it waits already")
+	require.Zero(t, l.lag(feedback.Report{Came: late, Highest: number(first + 5)}), "it waits already")
 }
 
 func TestSenderReports(t *testing.T) {
@@ -183,7 +185,7 @@ func TestSenderReports(t *testing.T) {
 		require.Equal(t, l.ssrc, sr.SSRC)
 		require.EqualValues(t, 4, sr.PacketCount)
 		require.EqualValues(t, l.octets, sr.OctetCount)
-		require.Equal(t, ntp(now), sr.NTPTime)
+		require.Equal(t, feedback.NTP(now), sr.NTPTime)
 		name := packets[1].(*rtcp.SourceDescription).Chunks[0]
 		require.Equal(t, l.ssrc, name.Source)
 		require.Equal(t, cname, name.Items[0].Text)
@@ -191,7 +193,7 @@ func TestSenderReports(t *testing.T) {
 		require.EqualValues(t, 4, r.Statistics().Packets)
 	}
 	want, err := rtcp.Marshal([]rtcp.Packet{
-		&rtcp.SenderReport{SSRC: 5, NTPTime: ntp(now), RTPTime: 6, PacketCount: 7, OctetCount: 8},
+		&rtcp.SenderReport{SSRC: 5, NTPTime: feedback.NTP(now), RTPTime: 6, PacketCount: 7, OctetCount: 8},
 		&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{Source: 5, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: cname}}}}},
 	})
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 	"github.com/pion/srtp/v3"
 )
 
@@ -17,27 +18,22 @@ var (
 	errEarly   = errors.New("SRTCP before the handshake is done")
 	errShort   = errors.New("too short for SRTCP")
 	errSenders = errors.New("too many SSRCs")
-	errFlood   = errors.New("too many SRTCP packets")
-	errForged  = errors.New("too many SRTCP packets that fail authentication")
 )
 
 // inbound opens a viewer's SRTCP and bounds it. It is locked because a viewer
 // can be heard over the socket and over TURN at once, which are two goroutines.
 type inbound struct {
 	// guarded by mu
-	mu        sync.Mutex
-	context   *srtp.Context // nil until the handshake is done
-	senders   map[uint32]uint32
-	genuine   bucket // packets that proved authentic
-	forged    bucket // packets that did not
-	keyframes bucket
-	conduct   conduct
+	mu      sync.Mutex
+	context *srtp.Context     // nil until the handshake is done
+	senders map[uint32]uint32 // SSRC → highest SRTCP index
+	gate    feedback.Gate
 }
 
 func (in *inbound) use(c *srtp.Context) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.context, in.senders = c, map[uint32]uint32{} // SSRC → highest SRTCP index
+	in.context, in.senders = c, map[uint32]uint32{}
 }
 
 // open decrypts a packet in place, and tells how many packets the viewer has
@@ -56,15 +52,17 @@ func (in *inbound) open(b []byte, now time.Time) (plain []byte, sent int, err er
 	}
 	ssrc := binary.BigEndian.Uint32(b[4:])
 	before, known := in.senders[ssrc]
-	if err := in.admit(known, now); err != nil {
+	if !known && len(in.senders) == maxSenders {
+		return nil, 0, errSenders
+	}
+	if err := in.gate.Admit(known, now); err != nil {
 		return nil, 0, err
 	}
 	plain, err = in.context.DecryptRTCP(b[:0], b, nil)
+	in.gate.Opened(err == nil)
 	if err != nil {
-		in.forged.spent++
 		return nil, 0, err
 	}
-	in.genuine.spent++
 	index := indexOf(b, len(plain))
 	if !known || index > before {
 		in.senders[ssrc] = index
@@ -74,25 +72,6 @@ func (in *inbound) open(b []byte, now time.Time) (plain []byte, sent int, err er
 		sent = 1
 	}
 	return plain, sent, nil
-}
-
-// admit decides what is worth a decryption. Whoever forges the viewer's address
-// without having seen its packets does not know their SSRC either: such packets
-// leave half of the bound to those of SSRCs that are known, and so never keep
-// the viewer's own from being heard.
-func (in *inbound) admit(known bool, now time.Time) error {
-	if !known && len(in.senders) == maxSenders {
-		return errSenders
-	}
-	forged := forgedRate()
-	left := in.forged.left(forged, now)
-	if left < 1 || !known && left < forged.burst/2 {
-		return errForged
-	}
-	if in.genuine.left(feedbackRate(), now) < 1 {
-		return errFlood
-	}
-	return nil
 }
 
 // indexOf returns the SRTCP index of a packet that was n bytes when it was
@@ -106,11 +85,9 @@ func indexOf(b []byte, n int) uint32 {
 	return binary.BigEndian.Uint32(b[at:]) & 0x7fffffff
 }
 
-// judge takes what a packet asks for: it tells whether a keyframe is to be
-// asked for, and whether the viewer has asked for too much for too long.
-func (in *inbound) judge(d demand, now time.Time) (keyframe, abusive bool) {
+// judge is Judge of the gate.
+func (in *inbound) judge(d feedback.Demand, now time.Time) (keyframe, abusive bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	keyframe = d.keyframes > 0 && in.keyframes.take(keyframeRate(), now)
-	return keyframe, in.conduct.abusive(d, now)
+	return in.gate.Judge(d, now)
 }

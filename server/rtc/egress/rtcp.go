@@ -2,7 +2,10 @@ package egress
 
 import (
 	"encoding/binary"
+	"errors"
 	"time"
+
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 )
 
 // feedback takes an SRTCP packet from the viewer. It runs on a reader of the
@@ -12,38 +15,64 @@ func (v *Viewer) feedback(b []byte) { v.feedbackAt(b, time.Now()) }
 func (v *Viewer) feedbackAt(b []byte, now time.Time) {
 	count := v.engine.count
 	plain, sent, err := v.in.open(b, now)
-	switch err {
-	case nil:
-	case errFlood:
+	switch {
+	case errors.Is(err, feedback.ErrFlood):
 		count.dropped.add(dropFlood, 1)
 		return
-	case errForged:
+	case errors.Is(err, feedback.ErrForged):
 		count.dropped.add(dropForged, 1)
 		return
-	default:
+	case err != nil:
 		count.badRTCP.Inc()
 		return
 	}
 	v.heard(now)
-	d, err := v.digest(plain, now)
-	if err != nil {
-		count.badRTCP.Inc()
-	}
-	d.packets = sent
+	d := v.digest(plain, now)
+	d.Packets = sent
 	keyframe, abusive := v.in.judge(d, now)
 	if abusive {
 		go v.Close(ErrAbusive) // a reader of the port waits for nobody
 		return
 	}
-	count.keyframes.Add(uint64(d.keyframes))
+	count.keyframes.Add(uint64(d.Keyframes))
 	if keyframe {
 		v.wishes.newKeyframe()
-		d.keyframes = 0
+		d.Keyframes = 0
 	}
-	count.dropped.add(dropKeyframes, d.keyframes)
+	count.dropped.add(dropKeyframes, d.Keyframes)
 	if v.wishes.unheard() {
 		v.shard.post(v, (*shard).heed)
 	}
+}
+
+// digest keeps what the shard has to know in the viewer's wishes and returns what
+// is asked for. Goodbyes are passed over: a viewer ends by DTLS, which cannot be
+// meant for one of its media only.
+func (v *Viewer) digest(b []byte, now time.Time) (d feedback.Demand) {
+	count := v.engine.count
+	err := feedback.Read(b, func(m feedback.Message) {
+		switch m.Kind {
+		case feedback.Keyframe:
+			d.Keyframes++
+		case feedback.Lost:
+			named, taken := v.wishes.packets(m.SSRC, m.Body)
+			count.nacked.Add(uint64(taken))
+			count.dropped.add(dropLost, named-taken)
+			d.Lost += named
+		case feedback.Numbered:
+			v.wishes.numbered(m.Body)
+		case feedback.Block:
+			for _, l := range v.lanes {
+				if l.ssrc == m.SSRC { // what is said of retransmissions says nothing
+					v.wishes.report(l.kind, feedback.ReadReport(m.Body, now))
+				}
+			}
+		}
+	})
+	if err != nil {
+		count.badRTCP.Inc()
+	}
+	return d
 }
 
 // Sender reports leave once a second for each viewer, and for all viewers not
@@ -95,7 +124,7 @@ func (s *shard) reportTo(v *Viewer, now time.Time, scratch []byte) {
 	if segment > 0 && s.batch.sender.SendSegments(sealed, segment, *to) != nil {
 		s.engine.count.unsent.Inc()
 	}
-	v.flow.show(now.UnixNano())
+	v.flow.Show()
 }
 
 // appendReport appends a sender report and the canonical name that a compound
@@ -108,7 +137,7 @@ func appendReport(b []byte, l *lane, now time.Time, stamp uint32) []byte {
 	)
 	b = append(b, 0x80, sender, 0, 6)
 	b = binary.BigEndian.AppendUint32(b, l.ssrc)
-	b = binary.BigEndian.AppendUint64(b, ntp(now))
+	b = binary.BigEndian.AppendUint64(b, feedback.NTP(now))
 	b = binary.BigEndian.AppendUint32(b, stamp)
 	b = binary.BigEndian.AppendUint32(b, l.packets)
 	b = binary.BigEndian.AppendUint32(b, l.octets)
@@ -117,10 +146,4 @@ func appendReport(b []byte, l *lane, now time.Time, stamp uint32) []byte {
 	b = append(b, canonical, byte(len(cname)))
 	b = append(b, cname...)
 	return append(b, make([]byte, fill)...)
-}
-
-// ntp returns a time as seconds since 1900 in 32.32 fixed point.
-func ntp(t time.Time) uint64 {
-	const toUnix = 2_208_988_800
-	return uint64(t.Unix()+toUnix)<<32 | uint64(t.Nanosecond())<<32/1e9
 }

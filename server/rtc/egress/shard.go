@@ -208,8 +208,8 @@ func (s *shard) feed(g *group, v *Viewer, now time.Time) {
 		return
 	}
 	s.batch.begin(v, *to, now)
-	if v.flow.behind(now.UnixNano()) {
-		v.flow.restart()
+	if v.flow.Behind(now.UnixNano()) {
+		v.flow.Restart()
 		s.skip(v, now)
 	}
 	for _, l := range v.lanes {
@@ -332,6 +332,7 @@ func (s *shard) again(l *lane, number uint16) {
 	l.rtxBytes -= len(p.Payload)
 	s.engine.count.resent.Inc()
 	s.batch.repeat(l, p, number)
+	s.batch.viewer.flow.Repeated()
 }
 
 // ask passes a viewer's wish for a keyframe on to the track, which merges it

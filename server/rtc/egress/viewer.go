@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
@@ -37,7 +38,7 @@ type Viewer struct {
 
 	// owned by the shard
 	out  *srtp.Context
-	flow flow
+	flow feedback.Flow
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -66,7 +67,7 @@ func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 		}
 	}
 	if v.transportID = transportID(o, v.lanes); v.transportID != 0 {
-		v.flow.track()
+		v.flow.Track()
 	}
 	// Video first: a train of its equal packets may end with a shorter one of audio.
 	slices.SortFunc(v.lanes, func(a, b *lane) int { return int(b.kind) - int(a.kind) })

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 )
 
 // Bounds of what a viewer may ask for and tell before its shard turns to it.
@@ -37,8 +38,8 @@ type wishes struct {
 
 // news is what a viewer tells of its path.
 type news struct {
-	feedback []byte                  // transport-wide feedback, each after its length in two bytes
-	reports  [media.Video + 1]report // the newest by kind of medium
+	numbered []byte                           // transport-wide feedback, each after its length in two bytes
+	reports  [media.Video + 1]feedback.Report // the newest by kind of medium
 }
 
 // packets takes the numbers that a NACK names, its pairs of four bytes (RFC 4585
@@ -72,23 +73,23 @@ func (w *wishes) newKeyframe() {
 	w.keyframe = true
 }
 
-// feedback takes transport-wide feedback. If there is no room, older feedback
+// numbered takes transport-wide feedback. If there is no room, older feedback
 // makes it: the newest says where the path stands.
-func (w *wishes) feedback(b []byte) {
+func (w *wishes) numbered(b []byte) {
 	if len(b)+2 > maxFeedback {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.news.feedback)+2+len(b) > maxFeedback {
-		w.news.feedback = w.news.feedback[:0]
+	if len(w.news.numbered)+2+len(b) > maxFeedback {
+		w.news.numbered = w.news.numbered[:0]
 	}
-	w.news.feedback = binary.BigEndian.AppendUint16(w.news.feedback, uint16(len(b)))
-	w.news.feedback = append(w.news.feedback, b...)
+	w.news.numbered = binary.BigEndian.AppendUint16(w.news.numbered, uint16(len(b)))
+	w.news.numbered = append(w.news.numbered, b...)
 }
 
 // report takes what a receiver report says of one lane.
-func (w *wishes) report(k media.Kind, r report) {
+func (w *wishes) report(k media.Kind, r feedback.Report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.news.reports[k] = r
@@ -112,17 +113,17 @@ func (w *wishes) take() (list []lost, keyframe bool) {
 	defer w.mu.Unlock()
 	list, keyframe = w.lost, w.keyframe
 	w.lost, w.spare = w.spare[:0], list
-	w.news, w.told = news{feedback: w.told.feedback[:0]}, w.news
+	w.news, w.told = news{numbered: w.told.numbered[:0]}, w.news
 	w.posted, w.keyframe = false, false
 	return list, keyframe
 }
 
 func (n *news) some() bool {
-	if len(n.feedback) > 0 {
+	if len(n.numbered) > 0 {
 		return true
 	}
 	for _, r := range n.reports {
-		if !r.came.IsZero() {
+		if !r.Came.IsZero() {
 			return true
 		}
 	}
@@ -131,7 +132,7 @@ func (n *news) some() bool {
 
 // each calls f with each piece of transport-wide feedback.
 func (n *news) each(f func([]byte)) {
-	for b := n.feedback; len(b) > 0; {
+	for b := n.numbered; len(b) > 0; {
 		size := 2 + int(binary.BigEndian.Uint16(b))
 		f(b[2:size])
 		b = b[size:]

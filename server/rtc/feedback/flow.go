@@ -1,4 +1,4 @@
-package egress
+package feedback
 
 import "time"
 
@@ -36,16 +36,17 @@ const (
 	unitNanos = unit * int64(time.Microsecond)
 )
 
-// flow is what is on its way to one viewer and what came of it. The shard owns
-// it but for what shown holds. All times are unix ns.
-type flow struct {
+// Flow is what is on its way to one viewer and what came of it. One goroutine
+// owns it; Statistics may be called from others. All times are unix ns. The zero
+// Flow is ready for a viewer that does not report on each packet.
+type Flow struct {
 	records *[window]uint32 // time and size of each packet; nil when the viewer does not report on them
 	marks   [ticks]uint32   // low bits of the number that was next when a tick began
 	tick    int64           // of the newest packet
 	next    uint64          // number of the next packet
 	acked   uint64          // after the highest number that is acknowledged or forgotten
 	least   int64           // the least time that an acknowledgement took, in ns; 0 for none yet
-	heard   bool            // something was acknowledged since restart
+	heard   bool            // something was acknowledged since Restart
 	lagging bool            // so said a receiver report
 	half    int             // receiver reports in a row by which more than half was lost
 	total   totals
@@ -56,13 +57,15 @@ type flow struct {
 // totals are what was sent.
 type totals struct{ packets, bytes, repeated uint64 }
 
-// track has packets remembered for the transport-wide feedback that was
-// negotiated.
-func (f *flow) track() { f.records = new([window]uint32) }
+// Track has packets remembered: transport-wide feedback was negotiated.
+func (f *Flow) Track() { f.records = new([window]uint32) }
 
-// sent notes one RTP packet, a repeated one too, and returns its transport-wide
+// Tracked tells whether Track was called.
+func (f *Flow) Tracked() bool { return f.records != nil }
+
+// Sent notes one RTP packet, a repeated one too, and returns its transport-wide
 // sequence number. It allocates nothing.
-func (f *flow) sent(size int, now int64) (number uint16) {
+func (f *Flow) Sent(size int, now int64) (number uint16) {
 	if t := now / tick; t != f.tick {
 		f.turn(t)
 	}
@@ -79,7 +82,7 @@ func (f *flow) sent(size int, now int64) (number uint16) {
 // turn begins a tick. After a pause, and when somebody has set the clock, what
 // is in flight is forgotten: the last packet before a pause may be lost, and
 // nothing acknowledges it until the next one comes.
-func (f *flow) turn(t int64) {
+func (f *Flow) turn(t int64) {
 	if t < f.tick || t-f.tick > idleTicks {
 		f.acked = f.next
 	}
@@ -89,10 +92,10 @@ func (f *flow) turn(t int64) {
 	f.tick = t
 }
 
-// behind tells whether the path to the viewer holds more than it should, or
+// Behind tells whether the path to the viewer holds more than it should, or
 // gives so little of it that no picture can come of it. A viewer that never
 // sends feedback is not judged.
-func (f *flow) behind(now int64) bool {
+func (f *Flow) Behind(now int64) bool {
 	if f.lagging || f.half >= halfReports {
 		return true
 	}
@@ -104,17 +107,17 @@ func (f *flow) behind(now int64) bool {
 	return int32(f.marks[past&(ticks-1)]-uint32(f.acked)) > 0
 }
 
-// restart forgets what is in flight: the viewer is to begin anew at a keyframe.
+// Restart forgets what is in flight: the viewer is to begin anew at a keyframe.
 // It is not judged again before something new is heard from it, so that a
 // viewer whose feedback alone gets lost is not kept without pictures.
-func (f *flow) restart() {
+func (f *Flow) Restart() {
 	f.acked = f.next
 	f.heard, f.lagging, f.half = false, false, 0
 }
 
 // number returns the packet that was sent under the low 16 bits of its number;
 // ok is false for one that was not sent, or too long ago.
-func (f *flow) number(low uint16) (n uint64, ok bool) {
+func (f *Flow) number(low uint16) (n uint64, ok bool) {
 	back := uint64(uint16(f.next) - low)
 	if back == 0 || back > f.next || back >= 1<<15 {
 		return 0, false
@@ -122,11 +125,13 @@ func (f *flow) number(low uint16) (n uint64, ok bool) {
 	return f.next - back, true
 }
 
-// acknowledge digests transport-wide feedback. What it says about packets that
-// were never sent, or twice about one, counts for nothing.
-func (f *flow) acknowledge(a arrivals, now int64) {
-	if f.records == nil {
-		return
+// Acknowledge digests transport-wide feedback: the body of a Numbered message.
+// What it says about packets that were never sent, or twice about one, counts
+// for nothing. It returns ErrMalformed for what makes no sense.
+func (f *Flow) Acknowledge(body []byte, now int64) error {
+	a, err := parseArrivals(body)
+	if err != nil || f.records == nil {
+		return err
 	}
 	f.meter.begin(f.next, now)
 	highest, arrived, some := uint64(0), uint32(0), false
@@ -145,13 +150,14 @@ func (f *flow) acknowledge(a arrivals, now int64) {
 		f.advance(highest, arrived, now)
 	}
 	if f.meter.end(now) {
-		f.show(now)
+		f.Show()
 	}
+	return nil
 }
 
 // arrived counts a packet; each arrives once. One that is not remembered any
 // more is taken for one of average size, and only in its order.
-func (f *flow) arrived(n uint64, at uint32, now int64) {
+func (f *Flow) arrived(n uint64, at uint32, now int64) {
 	if n+window < f.next {
 		if n >= f.meter.top {
 			f.meter.received(int64(f.total.bytes / f.total.packets))
@@ -168,7 +174,7 @@ func (f *flow) arrived(n uint64, at uint32, now int64) {
 
 // advance notes the highest packet that one piece of feedback names, and when
 // it arrived.
-func (f *flow) advance(highest uint64, arrived uint32, now int64) {
+func (f *Flow) advance(highest uint64, arrived uint32, now int64) {
 	f.meter.top = max(f.meter.top, highest+1)
 	if highest+window < f.next {
 		f.meter.delay.add(arrived - uint32(f.sentAbout(highest)))
@@ -187,7 +193,7 @@ func (f *flow) advance(highest uint64, arrived uint32, now int64) {
 }
 
 // sentAbout returns in the middle of which tick a packet was sent, in units.
-func (f *flow) sentAbout(n uint64) int64 {
+func (f *Flow) sentAbout(n uint64) int64 {
 	t := f.tick
 	for t > f.tick-ticks+1 && int32(uint32(n)-f.marks[t&(ticks-1)]) < 0 {
 		t--
@@ -196,20 +202,24 @@ func (f *flow) sentAbout(n uint64) int64 {
 }
 
 // sentAt returns when a remembered packet was sent, in units.
-func (f *flow) sentAt(record uint32, now int64) int64 {
+func (f *Flow) sentAt(record uint32, now int64) int64 {
 	units := now / unitNanos
 	return units - (units-int64(record>>sizeBits))&timeMask
 }
 
-// reported digests a receiver report on the viewer's video, or on its audio
-// when it has no video: by how much it lags behind what was sent, and the share
-// lost, of 256. The lag only matters without transport-wide feedback, which
-// knows better.
-func (f *flow) reported(lag time.Duration, lost uint8) {
+// Reported digests a receiver report on the viewer's video, or on its audio when
+// it has no video. lag is by how much the viewer was behind what was sent to it;
+// it only matters without transport-wide feedback, which knows better. clockRate
+// is that of the codec, in Hz.
+func (f *Flow) Reported(r Report, lag time.Duration, clockRate uint32) {
 	f.lagging = lag > lagLimit && f.meter.heard == 0
-	if lost > halfLost {
+	if r.Lost > halfLost {
 		f.half++
 	} else {
 		f.half = 0
 	}
+	f.shown.report(r, clockRate)
 }
+
+// Repeated notes that the packet sent last was a repeated one.
+func (f *Flow) Repeated() { f.total.repeated++ }

@@ -1,4 +1,4 @@
-package egress
+package feedback
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ import (
 // and what has left is acknowledged every 100 ms.
 type road struct {
 	t       *testing.T
-	f       flow
+	f       Flow
 	now     int64
 	delay   time.Duration   // of the way itself
 	queue   []uint16        // numbers on their way
@@ -26,7 +26,7 @@ type road struct {
 
 func newRoad(t *testing.T, bitRate int64) *road {
 	r := &road{t: t, now: time.Unix(1_790_000_000, 0).UnixNano(), delay: 20 * time.Millisecond, perByte: time.Duration(8 * int64(time.Second) / bitRate)}
-	r.f.track()
+	r.f.Track()
 	return r
 }
 
@@ -39,7 +39,7 @@ func (r *road) run(bitRate int, d time.Duration) (behind time.Duration) {
 	for end := r.clock + d; r.clock < end; {
 		for due += float64(bitRate) / 8 / size * step.Seconds(); due >= 1; due-- {
 			r.free = max(r.free, r.clock) + size*r.perByte
-			r.queue = append(r.queue, r.f.sent(size, r.now))
+			r.queue = append(r.queue, r.f.Sent(size, r.now))
 			r.ready = append(r.ready, r.free+r.delay)
 		}
 		r.clock += step
@@ -47,7 +47,7 @@ func (r *road) run(bitRate int, d time.Duration) (behind time.Duration) {
 		if r.clock%(100*time.Millisecond) == 0 {
 			r.acknowledge()
 		}
-		if r.f.behind(r.now) && behind == 0 {
+		if r.f.Behind(r.now) && behind == 0 {
 			behind = r.clock - begin
 		}
 	}
@@ -68,9 +68,7 @@ func (r *road) acknowledge() {
 }
 
 func (r *road) take(b []byte) {
-	a, err := parseArrivals(b)
-	require.NoError(r.t, err)
-	r.f.acknowledge(a, r.now)
+	require.NoError(r.t, r.f.Acknowledge(b, r.now))
 }
 
 // report writes feedback with pion's encoder: numbers rise, those between them
@@ -126,8 +124,8 @@ func TestPathThatFills(t *testing.T) {
 		require.Less(t, behind, 4*time.Second, "%d bit/s", bitRate)
 		require.Greater(t, r.f.shown.get().DelayGrowth, 500*time.Millisecond)
 		require.InEpsilon(t, bitRate/2, r.f.shown.get().BitRate, 0.3)
-		r.f.restart()
-		require.False(t, r.f.behind(r.now))
+		r.f.Restart()
+		require.False(t, r.f.Behind(r.now))
 	}
 }
 
@@ -135,9 +133,9 @@ func TestViewerRecovers(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 1e6)
 	require.NotZero(t, r.run(2e6, 4*time.Second))
-	r.f.restart()
+	r.f.Restart()
 	r.run(40e3, 6*time.Second) // sound only, while the queue empties
-	r.f.restart()
+	r.f.Restart()
 	require.Zero(t, r.run(800e3, 10*time.Second))
 }
 
@@ -149,7 +147,7 @@ func TestFeedbackThatStops(t *testing.T) {
 	behind := r.run(1e6, 3*time.Second)
 	require.Greater(t, behind, patience)
 	require.Less(t, behind, patience+500*time.Millisecond)
-	r.f.restart()
+	r.f.Restart()
 	require.Zero(t, r.run(1e6, 10*time.Second), "without any feedback nobody knows")
 	r.mute = false
 	require.Zero(t, r.run(1e6, time.Second))
@@ -162,13 +160,13 @@ func TestNoFeedbackNoJudgement(t *testing.T) {
 	r := newRoad(t, 1e6)
 	r.mute = true
 	require.Zero(t, r.run(4e6, 20*time.Second))
-	var untracked flow
+	var untracked Flow
 	for i := range int64(1000) {
-		require.EqualValues(t, i, untracked.sent(1200, i*int64(10*time.Millisecond)))
+		require.EqualValues(t, i, untracked.Sent(1200, i*int64(10*time.Millisecond)))
 	}
-	require.False(t, untracked.behind(int64(10*time.Second)))
-	untracked.acknowledge(arrivals{count: 1, chunks: []byte{0x20, 1}, deltas: []byte{0}}, int64(10*time.Second))
-	require.False(t, untracked.behind(int64(10*time.Second)))
+	require.False(t, untracked.Behind(int64(10*time.Second)))
+	require.NoError(t, untracked.Acknowledge(feedbackBody(0, 1, []uint16{1<<13 | 1}, 1), int64(10*time.Second)))
+	require.False(t, untracked.Behind(int64(10*time.Second)))
 }
 
 // The last packet before a pause gets lost: nothing acknowledges it until the
@@ -178,13 +176,13 @@ func TestPauseIsNotAPathThatFills(t *testing.T) {
 	r := newRoad(t, 10e6)
 	r.run(1e6, 3*time.Second)
 	r.acknowledge()
-	r.f.sent(1000, r.now)
+	r.f.Sent(1000, r.now)
 	for range 600 {
 		r.now += int64(100 * time.Millisecond)
-		require.False(t, r.f.behind(r.now))
+		require.False(t, r.f.Behind(r.now))
 	}
-	r.f.sent(1000, r.now)
-	require.False(t, r.f.behind(r.now))
+	r.f.Sent(1000, r.now)
+	require.False(t, r.f.Behind(r.now))
 	require.Zero(t, r.run(1e6, 10*time.Second))
 }
 
@@ -225,7 +223,7 @@ func TestFeedbackReorderedAndTwice(t *testing.T) {
 		var numbers []uint16
 		var times []time.Duration
 		for range 10 {
-			numbers = append(numbers, r.f.sent(1000, r.now))
+			numbers = append(numbers, r.f.Sent(1000, r.now))
 			times = append(times, time.Duration(part)*100*time.Millisecond)
 			r.now += int64(10 * time.Millisecond)
 		}
@@ -235,7 +233,7 @@ func TestFeedbackReorderedAndTwice(t *testing.T) {
 		r.take(parts[i+1])
 		r.take(parts[i])
 		r.take(parts[i+1])
-		require.False(t, r.f.behind(r.now))
+		require.False(t, r.f.Behind(r.now))
 	}
 	require.EqualValues(t, 200, r.f.acked)
 	require.EqualValues(t, 200, r.f.meter.count, "each packet arrives once")
@@ -246,16 +244,16 @@ func TestForgedFeedback(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 10e6)
 	for range 10 {
-		r.f.sent(1000, r.now)
+		r.f.Sent(1000, r.now)
 	}
-	for _, a := range []arrivals{
-		{base: 10, count: 5, chunks: []byte{0x20, 5}, deltas: make([]byte, 5)},              // the future
-		{base: 1 << 15, count: 5, chunks: []byte{0x20, 5}, deltas: make([]byte, 5)},         // the far future
-		{base: 65_530, count: 5, chunks: []byte{0x20, 5}, deltas: make([]byte, 5)},          // before the first
-		{base: 0, count: 8000, chunks: []byte{0x1f, 0xff}},                                  // nothing has come
-		{base: 65_000, count: 1000, chunks: []byte{0x23, 0xe8}, deltas: make([]byte, 1000)}, // some of them
+	for _, b := range [][]byte{
+		feedbackBody(10, 5, []uint16{1<<13 | 5}, 5),              // the future
+		feedbackBody(1<<15, 5, []uint16{1<<13 | 5}, 5),           // the far future
+		feedbackBody(65_530, 5, []uint16{1<<13 | 5}, 5),          // before the first
+		feedbackBody(0, 8000, []uint16{8191}, 0),                 // nothing has come
+		feedbackBody(65_000, 1000, []uint16{1<<13 | 1000}, 1000), // some of them
 	} {
-		r.f.acknowledge(a, r.now)
+		r.take(b)
 	}
 	require.EqualValues(t, 10, r.f.acked)
 	require.EqualValues(t, 10, r.f.meter.count)
@@ -264,45 +262,45 @@ func TestForgedFeedback(t *testing.T) {
 
 func TestReceiverReports(t *testing.T) {
 	t.Parallel()
-	var f flow
-	f.sent(1000, 1)
-	f.reported(2900*time.Millisecond, 0)
-	require.False(t, f.behind(1))
-	f.reported(3100*time.Millisecond, 0)
-	require.True(t, f.behind(1))
-	f.restart()
-	require.False(t, f.behind(1))
-	f.reported(0, 200)
-	require.False(t, f.behind(1), "once is no reason")
-	f.reported(0, 100)
-	f.reported(0, 200)
-	require.False(t, f.behind(1))
-	f.reported(0, 255)
-	require.True(t, f.behind(1))
-	f.restart()
-	f.reported(0, 255)
-	require.False(t, f.behind(1))
+	var f Flow
+	f.Sent(1000, 1)
+	f.Reported(Report{Lost: 0}, 2900*time.Millisecond, 90_000)
+	require.False(t, f.Behind(1))
+	f.Reported(Report{Lost: 0}, 3100*time.Millisecond, 90_000)
+	require.True(t, f.Behind(1))
+	f.Restart()
+	require.False(t, f.Behind(1))
+	f.Reported(Report{Lost: 200}, 0, 90_000)
+	require.False(t, f.Behind(1), "once is no reason")
+	f.Reported(Report{Lost: 100}, 0, 90_000)
+	f.Reported(Report{Lost: 200}, 0, 90_000)
+	require.False(t, f.Behind(1))
+	f.Reported(Report{Lost: 255}, 0, 90_000)
+	require.True(t, f.Behind(1))
+	f.Restart()
+	f.Reported(Report{Lost: 255}, 0, 90_000)
+	require.False(t, f.Behind(1))
 
 	r := newRoad(t, 10e6)
 	r.run(1e6, time.Second)
-	r.f.reported(time.Minute, 0)
-	require.False(t, r.f.behind(r.now), "feedback on each packet knows better")
+	r.f.Reported(Report{Lost: 0}, time.Minute, 90_000)
+	require.False(t, r.f.Behind(r.now), "feedback on each packet knows better")
 }
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	sent := time.Unix(1_790_000_000, 900_000_000)
-	lsr := uint32(ntp(sent) >> 16)
+	lsr := uint32(NTP(sent) >> 16)
 	for name, c := range map[string]struct {
-		r    report
+		r    Report
 		trip time.Duration
 		ok   bool
 	}{
-		"no sender report came": {report{came: sent}, 0, false},
-		"80 ms":                 {report{came: sent.Add(580 * time.Millisecond), lsr: lsr, dlsr: 65_536 / 2}, 80 * time.Millisecond, true},
-		"rounded below 0":       {report{came: sent.Add(500 * time.Millisecond), lsr: lsr, dlsr: 65_536/2 + 3}, 0, true},
-		"from the future":       {report{came: sent, lsr: lsr + 1<<20}, 0, false},
-		"an hour":               {report{came: sent.Add(time.Hour), lsr: lsr}, 0, false},
+		"no sender report came": {Report{Came: sent}, 0, false},
+		"80 ms":                 {Report{Came: sent.Add(580 * time.Millisecond), lsr: lsr, dlsr: 65_536 / 2}, 80 * time.Millisecond, true},
+		"rounded below 0":       {Report{Came: sent.Add(500 * time.Millisecond), lsr: lsr, dlsr: 65_536/2 + 3}, 0, true},
+		"from the future":       {Report{Came: sent, lsr: lsr + 1<<20}, 0, false},
+		"an hour":               {Report{Came: sent.Add(time.Hour), lsr: lsr}, 0, false},
 	} {
 		trip, ok := c.r.roundTrip()
 		require.Equal(t, c.ok, ok, name)
@@ -315,21 +313,21 @@ func TestRoundTrip(t *testing.T) {
 func TestFlowAllocatesNothing(t *testing.T) {
 	r := newRoad(t, 10e6)
 	r.run(2e6, time.Second)
-	a := arrivals{base: uint16(r.f.next - 20), count: 20, chunks: []byte{0x20, 20}, deltas: make([]byte, 20)}
+	b := feedbackBody(uint16(r.f.next-20), 20, []uint16{1<<13 | 20}, 20)
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		r.now += int64(time.Millisecond)
-		r.f.sent(1200, r.now)
-		r.f.behind(r.now)
-		r.f.acknowledge(a, r.now)
+		r.f.Sent(1200, r.now)
+		r.f.Behind(r.now)
+		_ = r.f.Acknowledge(b, r.now)
 	}))
 }
 
 func BenchmarkFlowSent(b *testing.B) {
-	var f flow
-	f.track()
+	var f Flow
+	f.Track()
 	now := int64(0)
 	for b.Loop() {
 		now += int64(time.Millisecond)
-		f.sent(1200, now)
+		f.Sent(1200, now)
 	}
 }

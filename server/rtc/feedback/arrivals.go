@@ -1,11 +1,6 @@
-package egress
+package feedback
 
-import (
-	"encoding/binary"
-	"errors"
-)
-
-var errArrivals = errors.New("transport-wide feedback that makes no sense")
+import "encoding/binary"
 
 // What transport-wide feedback says of a packet.
 const (
@@ -31,7 +26,7 @@ type arrivals struct {
 // have all the times that its chunks announce.
 func parseArrivals(b []byte) (a arrivals, err error) {
 	if len(b) < 16 {
-		return a, errArrivals
+		return a, ErrMalformed
 	}
 	a.base = binary.BigEndian.Uint16(b[8:])
 	a.count = int(binary.BigEndian.Uint16(b[10:]))
@@ -40,19 +35,19 @@ func parseArrivals(b []byte) (a arrivals, err error) {
 	used, times := 0, 0
 	for left := a.count; left > 0; used += 2 {
 		if used+2 > len(b) {
-			return a, errArrivals
+			return a, ErrMalformed
 		}
 		c := chunk(binary.BigEndian.Uint16(b[used:]))
 		n, bytes, ok := c.cost(left)
 		if !ok {
-			return a, errArrivals
+			return a, ErrMalformed
 		}
 		left -= n
 		times += bytes
 	}
 	a.chunks, a.deltas = b[:used], b[used:]
 	if times > len(a.deltas) {
-		return a, errArrivals
+		return a, ErrMalformed
 	}
 	return a, nil
 }

@@ -1,4 +1,4 @@
-package egress
+package feedback
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package egress
+package feedback
 
 import (
 	"sync"
@@ -37,11 +37,11 @@ type Statistics struct {
 	DelayGrowth time.Duration
 }
 
-// Statistics returns what is known now; it is as of the viewer's last feedback
-// or at most a second old. It may be called from anywhere.
-func (v *Viewer) Statistics() Statistics { return v.flow.shown.get() }
+// Statistics returns what was known when Show was called last, or when feedback
+// made something new known. It may be called from anywhere.
+func (f *Flow) Statistics() Statistics { return f.shown.get() }
 
-// shown are statistics for other goroutines than the shard's.
+// shown are statistics for other goroutines than the owner's.
 type shown struct {
 	// guarded by mu
 	mu         sync.Mutex
@@ -54,8 +54,8 @@ func (s *shown) get() Statistics {
 	return s.statistics
 }
 
-// show makes the present state known.
-func (f *flow) show(now int64) {
+// Show makes the present state known to Statistics.
+func (f *Flow) Show() {
 	f.shown.mu.Lock()
 	defer f.shown.mu.Unlock()
 	s := &f.shown.statistics
@@ -66,18 +66,17 @@ func (f *flow) show(now int64) {
 	}
 }
 
-// showReport makes a receiver report known.
-func (f *flow) showReport(r report, clockRate uint32) {
-	f.shown.mu.Lock()
-	defer f.shown.mu.Unlock()
-	s := &f.shown.statistics
-	s.Reported = r.came
-	s.Lost = float64(r.lost) / 256
+// report makes a receiver report known.
+func (s *shown) report(r Report, clockRate uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.statistics.Reported = r.Came
+	s.statistics.Lost = float64(r.Lost) / 256
 	if clockRate > 0 {
-		s.Jitter = time.Duration(r.jitter) * time.Second / time.Duration(clockRate)
+		s.statistics.Jitter = time.Duration(r.Jitter) * time.Second / time.Duration(clockRate)
 	}
 	if trip, ok := r.roundTrip(); ok {
-		s.RoundTrip = trip
+		s.statistics.RoundTrip = trip
 	}
 }
 

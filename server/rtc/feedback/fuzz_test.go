@@ -1,10 +1,9 @@
-package egress
+package feedback
 
 import (
 	"testing"
 	"time"
 
-	"github.com/heliograph/heliograph/server/media"
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 )
@@ -20,25 +19,25 @@ func FuzzFeedback(f *testing.F) {
 			return
 		}
 		now := time.Unix(1_790_000_000, 0)
-		v := fedViewer(now)
-		d, err := v.digest(b, now)
-		require.LessOrEqual(t, len(v.wishes.lost), maxLost)
-		require.LessOrEqual(t, len(v.wishes.news.feedback), maxFeedback)
-		require.LessOrEqual(t, d.lost, 17*len(b)/4)
-		v.wishes.take()
-		v.wishes.told.each(func(b []byte) {
-			if a, err := parseArrivals(b); err == nil {
-				v.flow.acknowledge(a, now.UnixNano())
+		f := fedFlow(now)
+		d := Demand{}
+		err := Read(b, func(m Message) {
+			switch m.Kind {
+			case Keyframe:
+				d.Keyframes++
+			case Lost:
+				d.Lost += len(m.Body) / 4
+			case Numbered:
+				_ = f.Acknowledge(m.Body, now.UnixNano())
+			case Block:
+				f.Reported(ReadReport(m.Body, now), 0, 90_000)
 			}
 		})
-		require.LessOrEqual(t, v.flow.acked, v.flow.next)
-		require.LessOrEqual(t, v.flow.meter.count, int64(v.flow.next))
-		for _, r := range v.wishes.told.reports {
-			v.flow.reported(0, r.lost)
-			v.flow.showReport(r, 90_000)
-			require.GreaterOrEqual(t, v.Statistics().RoundTrip, time.Duration(0))
-		}
-		v.flow.behind(now.UnixNano())
+		require.LessOrEqual(t, f.acked, f.next)
+		require.LessOrEqual(t, f.meter.count, int64(f.next))
+		f.Behind(now.UnixNano())
+		f.Show()
+		require.GreaterOrEqual(t, f.Statistics().RoundTrip, time.Duration(0))
 		if err == nil {
 			compare(t, b, d)
 		}
@@ -48,7 +47,7 @@ func FuzzFeedback(f *testing.F) {
 // compare holds a packet that we took against the library's reading of it, if
 // that reads it at all: it knows more kinds, and refuses some nonsense in those
 // that we pass over.
-func compare(t *testing.T, b []byte, d demand) {
+func compare(t *testing.T, b []byte, d Demand) {
 	for rest := b; len(rest) > 0; { // what would have the library make lists of millions
 		h, body, after, err := cut(rest)
 		require.NoError(t, err)
@@ -62,15 +61,13 @@ func compare(t *testing.T, b []byte, d demand) {
 	if err != nil {
 		return
 	}
-	var theirs demand
+	var theirs Demand
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-			theirs.keyframes++
+			theirs.Keyframes++
 		case *rtcp.TransportLayerNack:
-			for _, pair := range p.Nacks {
-				theirs.lost += len(pair.PacketList())
-			}
+			theirs.Lost += len(p.Nacks)
 		case *rtcp.TransportLayerCC:
 			raw, err := p.Marshal()
 			if err != nil {
@@ -86,17 +83,17 @@ func compare(t *testing.T, b []byte, d demand) {
 			}
 		}
 	}
-	require.Equal(t, theirs.keyframes, d.keyframes)
+	require.Equal(t, theirs, d)
 }
 
-// fedViewer is a viewer that was sent 300 packets on each lane.
-func fedViewer(now time.Time) *Viewer {
-	v := &Viewer{engine: &Engine{count: newCounters(nil)}, lanes: []*lane{{kind: media.Video, ssrc: 1}, {kind: media.Audio, ssrc: 2}}}
-	v.flow.track()
+// fedFlow was sent 300 packets.
+func fedFlow(now time.Time) *Flow {
+	f := &Flow{}
+	f.Track()
 	for i := range 300 {
-		v.flow.sent(1000, now.Add(time.Duration(i-300)*time.Millisecond).UnixNano())
+		f.Sent(1000, now.Add(time.Duration(i-300)*time.Millisecond).UnixNano())
 	}
-	return v
+	return f
 }
 
 // feedbackSeeds are packets of players, and what hostile ones make of them.
