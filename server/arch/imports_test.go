@@ -58,8 +58,9 @@ var may = map[string][]string{
 	},
 	"server/rtc/egress": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake",
+		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake", "server/rtc/feedback",
 	},
+	"server/rtc/feedback":   {},
 	"server/rtc/lite":       {"server/port"},
 	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer"},
 	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite"},
@@ -86,11 +87,12 @@ var may = map[string][]string{
 	"server/cmd/heliograph": {"server/app", "server/cli", "server/config", "server/auth", "server/store", "server/bench"},
 
 	// apart: they know nothing of the house but how to count and to limit
-	"turn":                {"server/metric", "server/port/limit"},
-	"frontend":            {},
-	"server/bench":        {"server/bench/client", "server/bench/clip", "server/bench/inside"},
-	"server/bench/client": {},
-	"server/bench/clip":   {},
+	"turn":                  {"server/metric", "server/port/limit"},
+	"frontend":              {},
+	"server/bench":          {"server/bench/client", "server/bench/clip", "server/bench/feedback", "server/bench/inside"},
+	"server/bench/client":   {},
+	"server/bench/clip":     {},
+	"server/bench/feedback": {},
 	"server/bench/inside": {
 		"server/media", "server/metric", "server/auth", "server/port", "server/hub", "server/rtc/offer", "server/rtc/egress", "server/bench/client",
 	},

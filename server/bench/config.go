@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/bench/clip"
+	"github.com/heliograph/heliograph/server/bench/inside"
 )
 
 // ErrUsage is wrapped by every error that comes from a wrong setting and not
@@ -43,10 +44,15 @@ type Config struct {
 	GOP      time.Duration // distance of the keyframes in a clip made by ffmpeg
 	PID      int           // server process on this machine; 0 for none
 	Metrics  string        // URL of a Prometheus page with go_memstats; "" for none
+
+	InProcess bool // measure the sender in this process; of the above only Viewers and Duration count
 }
 
 // Validate reports the first setting that cannot be used, wrapped in ErrUsage.
 func (c *Config) Validate() error {
+	if c.InProcess {
+		return c.validateInProcess()
+	}
 	if err := validURL("--whip", c.WHIP.URL); err != nil {
 		return err
 	}
@@ -58,11 +64,10 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	if err := c.validateSize(1); err != nil {
+		return err
+	}
 	switch {
-	case c.Viewers < 1 || c.Viewers > maxViewers:
-		return usage("--viewers is %d: it must be 1 to %d", c.Viewers, maxViewers)
-	case c.Duration <= 0 || c.Duration > maxDuration:
-		return usage("--duration is %s: it must be more than 0 and at most %s", c.Duration, maxDuration)
 	case !(c.Ramp > 0 && c.Ramp <= maxRamp):
 		return usage("--ramp must be more than 0 and at most %d joins per second", maxRamp)
 	case c.GOP < minGOP || c.GOP > maxGOP:
@@ -74,6 +79,32 @@ func (c *Config) Validate() error {
 		return usage("--clip: %v", err)
 	}
 	return nil
+}
+
+// validateSize checks what both ways of measuring have.
+func (c *Config) validateSize(least int) error {
+	switch {
+	case c.Viewers < least || c.Viewers > maxViewers:
+		return usage("--viewers is %d: it must be %d to %d", c.Viewers, least, maxViewers)
+	case c.Duration <= 0 || c.Duration > maxDuration:
+		return usage("--duration is %s: it must be more than 0 and at most %s", c.Duration, maxDuration)
+	}
+	return nil
+}
+
+func (c *Config) validateInProcess() error {
+	for _, setting := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--whip", c.WHIP != Endpoint{}}, {"--whep", c.WHEP != Endpoint{}},
+		{"--pid", c.PID != 0}, {"--metrics", c.Metrics != ""}, {"--clip", len(c.Clip) > 0},
+	} {
+		if setting.given {
+			return usage("--in-process has no %s: it measures the sender in this process, and no server", setting.flag)
+		}
+	}
+	return c.validateSize(inside.MinViewers)
 }
 
 func validURL(flag, text string) error {

@@ -25,6 +25,11 @@ func TestConfigValidate(t *testing.T) {
 		"is given twice":                     func(c *Config) { c.Clip = []string{"a.h264", "b.264"} },
 		"sound alone":                        func(c *Config) { c.Clip = []string{"a.ogg"} },
 		"a film brings its own sound":        func(c *Config) { c.Clip = []string{"a.mp4", "b.ogg"} },
+		"--in-process has no --whip":         func(c *Config) { c.InProcess = true },
+		"--in-process has no --metrics": func(c *Config) {
+			*c = Config{InProcess: true, Viewers: 5, Duration: time.Second, Metrics: "http://h/"}
+		},
+		"it must be 3 to 2000": func(c *Config) { *c = Config{InProcess: true, Viewers: 2, Duration: time.Second} },
 	} {
 		cfg := testConfig("http://127.0.0.1:1")
 		change(&cfg)
@@ -36,6 +41,12 @@ func TestConfigValidate(t *testing.T) {
 		assert.ErrorIs(t, err, ErrUsage, want)
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+func TestConfigInProcess(t *testing.T) {
+	t.Parallel()
+	cfg := Config{InProcess: true, Viewers: 5, Duration: time.Second}
+	assert.NoError(t, cfg.Validate())
 }
 
 func TestParseRamp(t *testing.T) {

@@ -8,5 +8,7 @@
 // to join, the loss, the latency and the price of a viewer to the server.
 //
 // It is a foreign client on purpose: it shares no code with the server's own
-// WebRTC side and knows nothing of streams, grants or the hub.
+// WebRTC side and knows nothing of streams, grants or the hub. What needs them
+// is in package inside, which measures the sender without a network and a
+// second process.
 package bench

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/bench/clip"
+	"github.com/heliograph/heliograph/server/bench/feedback"
 )
 
 const (
@@ -41,7 +42,7 @@ type receiver struct {
 	frames       frameLine
 	join         joinState
 	packets      packetCounts
-	feedback     feedback
+	feedback     feedback.Transport
 	sent         sentBack
 }
 
@@ -102,8 +103,8 @@ func (r *receiver) packet(b []byte, arrived int64) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if number, ok := transportNumber(b, r.transportID); ok {
-		r.feedback.note(number, arrived)
+	if number, ok := feedback.Number(b, r.transportID); ok {
+		r.feedback.Note(number, arrived)
 	}
 	if h.pt != ptVideo && h.pt != ptOpus {
 		return false

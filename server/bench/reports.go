@@ -1,8 +1,9 @@
 package bench
 
 import (
-	"encoding/binary"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/feedback"
 )
 
 // What a browser sends back, and how often.
@@ -11,9 +12,6 @@ const (
 	feedbackEvery = 100 * time.Millisecond
 	consentEvery  = 5 * time.Second
 )
-
-// reporterSSRC is the SSRC that viewers report under, as they send no media.
-const reporterSSRC = 1
 
 // senderReport is what the latest sender report of a stream said.
 type senderReport struct {
@@ -30,59 +28,44 @@ type sentBack struct {
 func (r *receiver) noteSenderReport(b []byte, arrived int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(b) >= 4 {
-		size := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
-		if size > len(b) {
-			return
+	feedback.SenderReports(b, func(ssrc, middle uint32) {
+		switch ssrc {
+		case r.video.ssrc:
+			r.video.sr = senderReport{middle, arrived}
+		case r.audio.ssrc:
+			r.audio.sr = senderReport{middle, arrived}
 		}
-		if b[1] == 200 && size >= 28 {
-			sr := senderReport{middle: binary.BigEndian.Uint32(b[10:]), arrived: arrived}
-			switch binary.BigEndian.Uint32(b[4:]) {
-			case r.video.ssrc:
-				r.video.sr = sr
-			case r.audio.ssrc:
-				r.audio.sr = sr
-			}
-		}
-		b = b[size:]
-	}
+	})
 }
 
-// appendReport appends a receiver report on both streams (RFC 3550 6.4.2).
+// appendReport appends a receiver report on the streams that came.
 func (r *receiver) appendReport(b []byte, now int64) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	start := len(b)
-	b = append(b, 0x80, 201, 0, 0)
-	b = binary.BigEndian.AppendUint32(b, reporterSSRC)
+	var blocks [2]feedback.Block
+	n := 0
 	for _, s := range []*sequence{&r.video, &r.audio} {
 		if s.started {
-			b[start]++
-			b = s.appendBlock(b, now)
+			blocks[n] = s.block(now)
+			n++
 		}
 	}
 	r.sent.reports++
-	return finishRTCP(b, start)
+	return feedback.AppendReport(b, blocks[:n]...)
 }
 
-// appendBlock appends the report block of one stream. The jitter is left out.
-func (s *sequence) appendBlock(b []byte, now int64) []byte {
+// block is the report on one stream at now.
+func (s *sequence) block(now int64) feedback.Block {
 	c := s.all()
-	var fraction uint64
+	k := feedback.Block{SSRC: s.ssrc, Lost: c.Lost, Highest: uint32(s.top - 1<<16), Report: s.sr.middle}
 	if c.Lost > s.told.Lost && c.Expected > s.told.Expected {
-		fraction = min(255, (c.Lost-s.told.Lost)<<8/(c.Expected-s.told.Expected))
+		k.Fraction = uint8(min(255, (c.Lost-s.told.Lost)<<8/(c.Expected-s.told.Expected)))
 	}
 	s.told = c
-	b = binary.BigEndian.AppendUint32(b, s.ssrc)
-	b = binary.BigEndian.AppendUint32(b, uint32(fraction)<<24|uint32(min(c.Lost, 1<<23-1)))
-	b = binary.BigEndian.AppendUint32(b, uint32(s.top-1<<16))
-	b = binary.BigEndian.AppendUint32(b, 0)
-	b = binary.BigEndian.AppendUint32(b, s.sr.middle)
-	delay := uint32(0)
-	if s.sr.middle != 0 {
-		delay = uint32((now - s.sr.arrived) << 16 / int64(time.Second))
+	if k.Report != 0 {
+		k.Delay = uint32((now - s.sr.arrived) << 16 / int64(time.Second))
 	}
-	return binary.BigEndian.AppendUint32(b, delay)
+	return k
 }
 
 // appendFeedback appends transport-wide feedback, if the server numbers its
@@ -93,20 +76,12 @@ func (r *receiver) appendFeedback(b []byte, reduced bool) []byte {
 	defer r.mu.Unlock()
 	start := len(b)
 	if !reduced {
-		b = append(b, 0x80, 201, 0, 1)
-		b = binary.BigEndian.AppendUint32(b, reporterSSRC)
+		b = feedback.AppendReport(b)
 	}
 	before := len(b)
-	if b = r.feedback.appendTo(b, r.video.ssrc); len(b) == before {
+	if b = r.feedback.AppendTo(b, r.video.ssrc); len(b) == before {
 		return b[:start]
 	}
 	r.sent.feedback++
 	return b
-}
-
-// keyframeRequest is a picture loss indication (RFC 4585 section 6.3.1).
-func keyframeRequest(ssrc uint32) []byte {
-	b := []byte{0x80 | 1, 206, 0, 2}
-	b = binary.BigEndian.AppendUint32(b, reporterSSRC)
-	return binary.BigEndian.AppendUint32(b, ssrc)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/bench/client"
+	"github.com/heliograph/heliograph/server/bench/feedback"
 )
 
 const keyframeTimeout = 15 * time.Second
@@ -138,7 +139,7 @@ func (v *viewer) requestKeyframe() {
 	v.recv.mu.Lock()
 	ssrc := v.recv.video.ssrc
 	v.recv.mu.Unlock()
-	_ = v.client.SendRTCP(keyframeRequest(ssrc))
+	_ = v.client.SendRTCP(feedback.AppendKeyframeRequest(nil, ssrc))
 }
 
 // watch lets the rounds serve the viewer until ctx ends (nil) or the

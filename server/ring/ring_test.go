@@ -103,17 +103,6 @@ func TestReadersSeeWholePackets(t *testing.T) {
 	wg.Wait()
 }
 
-func BenchmarkPut(b *testing.B) {
-	r := New(1024, 0)
-	payload := make([]byte, 1200)
-	b.ReportAllocs()
-	var seq uint64
-	for b.Loop() {
-		r.Put(media.Packet{Seq: seq, Timestamp: uint32(seq / 8), Payload: payload})
-		seq++
-	}
-}
-
 func TestTrim(t *testing.T) {
 	t.Parallel()
 	r := New(16, 100)

@@ -88,14 +88,3 @@ func TestRoundTrip(t *testing.T) {
 		}
 	})
 }
-
-func BenchmarkOut(b *testing.B) {
-	var m Map
-	m.Start(0, 0)
-	b.ReportAllocs()
-	var in uint64
-	for b.Loop() {
-		_, _ = m.Out(in)
-		in++
-	}
-}

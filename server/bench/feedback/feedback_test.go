@@ -1,4 +1,4 @@
-package bench
+package feedback
 
 import (
 	"encoding/binary"
@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+const ms = int64(time.Millisecond)
 
 // reported reads a feedback packet with pion's parser: the number of each
 // packet that it tells of, and the arrival in units of 250 us, -1 for none.
@@ -66,11 +68,11 @@ func TestFeedback(t *testing.T) {
 		"twelve, not a word": {[]came{{1, 1}, {2, 1}, {3, 1}, {4, 300}, {5, 300}}, 1, []int64{1, 1, 1, 300, 300}},
 		"far ahead":          {[]came{{5, 100}, {5000, 101}}, 5000, []int64{101}},
 	} {
-		var f feedback
+		var f Transport
 		for _, p := range c.came {
-			f.note(p.number, p.at*ms)
+			f.Note(p.number, p.at*ms)
 		}
-		first, got := reported(t, f.appendTo(nil, 7))
+		first, got := reported(t, f.AppendTo(nil, 7))
 		assert.Equal(t, c.first, first, name)
 		for i := range got {
 			if got[i] >= 0 {
@@ -78,23 +80,23 @@ func TestFeedback(t *testing.T) {
 			}
 		}
 		assert.Equal(t, c.want, got, name)
-		assert.Empty(t, f.appendTo(nil, 7), "%s: nothing is told twice", name)
+		assert.Empty(t, f.AppendTo(nil, 7), "%s: nothing is told twice", name)
 	}
 }
 
 func TestFeedbackGoesOn(t *testing.T) {
 	t.Parallel()
-	var f feedback
+	var f Transport
 	told := 0
 	next := uint16(65000)
 	for i := range 5000 {
 		if i%7 != 3 {
-			f.note(uint16(65000+i), int64(i+1)*ms)
+			f.Note(uint16(65000+i), int64(i+1)*ms)
 		}
 		if i%900 != 899 {
 			continue
 		}
-		for b := f.appendTo(nil, 7); len(b) > 0; b = f.appendTo(nil, 7) {
+		for b := f.AppendTo(nil, 7); len(b) > 0; b = f.AppendTo(nil, 7) {
 			first, got := reported(t, b)
 			require.Equal(t, next, first)
 			next += uint16(len(got))
@@ -102,10 +104,10 @@ func TestFeedbackGoesOn(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 4500, told, "all but what came after the last")
-	f.note(next+505, int64(time.Minute))
-	_, got := reported(t, f.appendTo(nil, 7))
+	f.Note(next+505, int64(time.Minute))
+	_, got := reported(t, f.AppendTo(nil, 7))
 	assert.Len(t, got, 505, "a minute does not fit into a delta: the rest is told next time")
-	first, got := reported(t, f.appendTo(nil, 7))
+	first, got := reported(t, f.AppendTo(nil, 7))
 	assert.Equal(t, next+505, first)
 	assert.Len(t, got, 1)
 }
@@ -122,7 +124,7 @@ func TestTransportNumber(t *testing.T) {
 	}
 	number := binary.BigEndian.AppendUint16(nil, 0x1234)
 	good := packet(0xbede, 3, number)
-	got, ok := transportNumber(good, 3)
+	got, ok := Number(good, 3)
 	assert.True(t, ok)
 	assert.Equal(t, uint16(0x1234), got)
 	for name, b := range map[string][]byte{
@@ -132,57 +134,9 @@ func TestTransportNumber(t *testing.T) {
 		"cut":              good[:20],
 		"no extension":     {0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0},
 	} {
-		_, ok := transportNumber(b, 3)
+		_, ok := Number(b, 3)
 		assert.False(t, ok, name)
 	}
-	_, ok = transportNumber(good, 0)
+	_, ok = Number(good, 0)
 	assert.False(t, ok, "not negotiated")
-}
-
-func TestReceiverReport(t *testing.T) {
-	t.Parallel()
-	r := testReceiver()
-	feed(t, r, 100, func(f, p int) bool { return f < 50 || f >= 60 })
-	sr, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 5, NTPTime: 0x1111_2222_3333_4444}})
-	require.NoError(t, err)
-	r.noteSenderReport(sr, 1000*ms)
-	block := func(now int64) rtcp.ReceptionReport {
-		packets, err := rtcp.Unmarshal(r.appendReport(nil, now))
-		require.NoError(t, err)
-		require.Len(t, packets, 1)
-		rr := packets[0].(*rtcp.ReceiverReport)
-		require.Len(t, rr.Reports, 1, "there was no audio")
-		return rr.Reports[0]
-	}
-	got := block(1500 * ms)
-	assert.Equal(t, uint32(5), got.SSRC)
-	assert.Equal(t, uint32(r.video.counts().Lost), got.TotalLost)
-	assert.Equal(t, uint8(got.TotalLost<<8/uint32(r.video.counts().Expected)), got.FractionLost)
-	assert.Equal(t, uint32(0x2222_3333), got.LastSenderReport)
-	assert.Equal(t, uint32(1<<15), got.Delay, "half a second")
-	r.mark(0)
-	again := block(1500 * ms)
-	assert.Equal(t, got.TotalLost, again.TotalLost, "counted from the start of the stream")
-	assert.Zero(t, again.FractionLost, "nothing was lost since the last report")
-}
-
-func TestReceivingAllocatesNothing(t *testing.T) {
-	r := testReceiver()
-	r.transportID = 3
-	h := rtp.Header{Version: 2, PayloadType: ptVideo, Marker: true, SSRC: 5}
-	require.NoError(t, h.SetExtension(3, []byte{0, 0}))
-	b, err := (&rtp.Packet{Header: h, Payload: make([]byte, 1000)}).Marshal()
-	require.NoError(t, err)
-	seq, out := uint16(0), make([]byte, 0, 1500)
-	assert.Zero(t, testing.AllocsPerRun(1000, func() {
-		seq++
-		binary.BigEndian.PutUint16(b[2:], seq)
-		binary.BigEndian.PutUint32(b[4:], uint32(seq)*3000)
-		binary.BigEndian.PutUint16(b[17:], seq)
-		r.packet(b, int64(seq)*ms)
-		if seq%100 == 0 {
-			out = r.appendFeedback(r.appendReport(out[:0], 0), true)
-		}
-	}))
-	assert.NotZero(t, r.sent.feedback)
 }

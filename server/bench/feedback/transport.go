@@ -1,4 +1,4 @@
-package bench
+package feedback
 
 import "encoding/binary"
 
@@ -17,10 +17,10 @@ const (
 	largeDelta
 )
 
-// feedback notes when packets came, by their transport-wide numbers, and makes
-// of it what a browser tells the server about every 100 ms. It is guarded by
-// the receiver's mutex.
-type feedback struct {
+// Transport notes when packets came, by their transport-wide numbers, and makes
+// of it what a browser tells the server about every 100 ms. The zero Transport
+// is ready; its user guards it.
+type Transport struct {
 	arrivals [feedbackSpan]int64 // ns of Unix time
 	first    int64               // extended number of the first packet not told of
 	top      int64               // after the highest number that came; 0 before any
@@ -29,8 +29,8 @@ type feedback struct {
 	deltas   []byte              // scratch
 }
 
-// note takes the number of a packet and its arrival.
-func (f *feedback) note(number uint16, arrived int64) {
+// Note takes the number of a packet and its arrival in ns of Unix time.
+func (f *Transport) Note(number uint16, arrived int64) {
 	if f.top == 0 {
 		f.top = int64(number) + 1<<16
 		f.first = f.top
@@ -49,9 +49,9 @@ func (f *feedback) note(number uint16, arrived int64) {
 	f.arrivals[ext&(feedbackSpan-1)] = arrived
 }
 
-// appendTo appends a feedback packet on what came since the last one, on the
+// AppendTo appends a feedback packet on what came since the last one, on the
 // media of ssrc. It appends nothing if nothing came.
-func (f *feedback) appendTo(b []byte, ssrc uint32) []byte {
+func (f *Transport) AppendTo(b []byte, ssrc uint32) []byte {
 	n, reference, same := f.collect()
 	for n == maxFeedback && reference < 0 { // that much was lost in a row
 		f.first += maxFeedback
@@ -62,7 +62,7 @@ func (f *feedback) appendTo(b []byte, ssrc uint32) []byte {
 	}
 	start := len(b)
 	b = append(b, 0x80|15, 205, 0, 0) // RTPFB, transport-wide
-	b = binary.BigEndian.AppendUint32(b, reporterSSRC)
+	b = binary.BigEndian.AppendUint32(b, Sender)
 	b = binary.BigEndian.AppendUint32(b, ssrc)
 	b = binary.BigEndian.AppendUint16(b, uint16(f.first))
 	b = binary.BigEndian.AppendUint16(b, uint16(n))
@@ -71,13 +71,13 @@ func (f *feedback) appendTo(b []byte, ssrc uint32) []byte {
 	b = append(b, f.deltas...)
 	f.first += int64(n)
 	f.count++
-	return finishRTCP(b, start)
+	return finish(b, start)
 }
 
 // collect fills symbols and deltas with the packets from first on. reference
 // is what the deltas begin at in units of 64 ms, negative if none came; same
 // tells that all symbols are alike.
-func (f *feedback) collect() (n int, reference int64, same bool) {
+func (f *Transport) collect() (n int, reference int64, same bool) {
 	n, reference, same = int(min(f.top-f.first, maxFeedback)), -1, true
 	f.deltas = f.deltas[:0]
 	last := int64(0)
@@ -102,7 +102,7 @@ func (f *feedback) collect() (n int, reference int64, same bool) {
 
 // delta appends a difference and returns its symbol, notReceived if it is too
 // large for any.
-func (f *feedback) delta(ticks int64) byte {
+func (f *Transport) delta(ticks int64) byte {
 	switch {
 	case ticks >= 0 && ticks < 1<<8:
 		f.deltas = append(f.deltas, byte(ticks))
@@ -132,9 +132,9 @@ func appendChunks(b, symbols []byte, same bool) []byte {
 	return b
 }
 
-// finishRTCP pads the packet that begins at start to words and writes its
+// finish pads the packet that begins at start to words and writes its
 // length (RFC 3550 section 6.4.1).
-func finishRTCP(b []byte, start int) []byte {
+func finish(b []byte, start int) []byte {
 	if pad := -(len(b) - start) & 3; pad > 0 {
 		for i := range pad {
 			b = append(b, 0)
@@ -148,9 +148,9 @@ func finishRTCP(b []byte, start int) []byte {
 	return b
 }
 
-// transportNumber finds the transport-wide number of a packet in the header
+// Number finds the transport-wide number of a packet in the header
 // extension id (RFC 8285 section 4.2), which is never encrypted.
-func transportNumber(b []byte, id uint8) (uint16, bool) {
+func Number(b []byte, id uint8) (uint16, bool) {
 	if id == 0 || b[0]&0x10 == 0 {
 		return 0, false
 	}
