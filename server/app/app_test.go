@@ -22,7 +22,16 @@ import (
 	"github.com/heliograph/heliograph/server/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	remove, err := trustAuthority()
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		remove()
+		os.Exit(code)
+	}))
+}
 
 // buffer is what a server printed, while it runs.
 type buffer struct {
@@ -68,7 +77,7 @@ func start(t *testing.T, set config.Settings) *live {
 	}()
 	l.stop = sync.OnceValue(func() error {
 		cancel()
-		http.DefaultClient.CloseIdleConnections()
+		l.client().CloseIdleConnections()
 		return <-ended
 	})
 	t.Cleanup(func() { require.NoError(t, l.stop()) })
@@ -84,9 +93,12 @@ func start(t *testing.T, set config.Settings) *live {
 	return l
 }
 
+// client is for the server's pages, with or without TLS.
+func (l *live) client() *http.Client { return http.DefaultClient }
+
 func (l *live) get(t *testing.T, path string) (int, string) {
 	t.Helper()
-	res, err := http.Get(l.url + path)
+	res, err := l.client().Get(l.url + path)
 	require.NoError(t, err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
