@@ -11,9 +11,9 @@ const (
 
 // arrivals is one packet of transport-wide feedback (RTCP 205/15,
 // draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). It refers to
-// the datagram. It is read in place, because a library that builds a list of it
-// lets 1,200 bytes ask for 100 MB: a chunk of two bytes stands for 8,191
-// packets.
+// the datagram. It is read in place: a chunk of two bytes stands for up to 8,191
+// packets, and 1,200 bytes have cost 11 MB and 40 ms where a list of them is
+// built.
 type arrivals struct {
 	base   uint16
 	count  int
