@@ -3,15 +3,22 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,11 +36,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // live starts a whole server and returns its URL.
-func live(t *testing.T) string {
+func live(t *testing.T, secure config.TLS) string {
 	t.Helper()
 	out, in := io.Pipe()
 	a, err := app.New(t.Context(), app.Config{
-		Settings: config.Settings{Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Log: "text", ReadyJSON: true},
+		Settings: config.Settings{Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Log: "text", ReadyJSON: true, TLS: secure},
 		Out:      in, Err: io.Discard, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -77,7 +84,7 @@ func (r *Report) state(way string) State {
 func TestEveryWay(t *testing.T) {
 	t.Parallel()
 	told := 0
-	r, err := Run(t.Context(), live(t)+"/watch/harbour", func(Result) { told++ })
+	r, err := Run(t.Context(), live(t, config.TLS{})+"/watch/harbour", func(Result) { told++ })
 	require.NoError(t, err)
 	for _, way := range []string{wayDNS, wayTCP, wayHTTP, wayWebSocket, wayUDP, wayICETCP, wayTURNUDP, wayTURNTCP} {
 		require.Equal(t, OK, r.state(way), "%s: %+v", way, r.Results)
@@ -89,10 +96,46 @@ func TestEveryWay(t *testing.T) {
 	require.Contains(t, r.Verdict(), "by UDP")
 }
 
+// certificate writes one for this machine's loopback, and returns its pool.
+func certificate(t *testing.T) (config.TLS, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	own := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, own, own, key.Public(), key)
+	require.NoError(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	files := config.TLS{Certificate: filepath.Join(t.TempDir(), "c.pem"), Key: filepath.Join(t.TempDir(), "k.pem")}
+	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	require.NoError(t, os.WriteFile(files.Certificate, chain, 0o600))
+	require.NoError(t, os.WriteFile(files.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(chain))
+	return files, pool
+}
+
+func TestEveryWayWithTLS(t *testing.T) {
+	t.Parallel()
+	files, pool := certificate(t)
+	address := strings.Replace(live(t, files), "http:", "https:", 1)
+	r := examine(t, address, patience, func(e *examination) { e.roots = pool })
+	for _, way := range []string{wayTLS, wayHTTP, wayWebSocket, wayUDP, wayICETCP, wayTURNUDP, wayTURNTCP, wayTURNTLS} {
+		require.Equal(t, OK, r.state(way), "%s: %+v", way, r.Results)
+	}
+	r = examine(t, address, patience, nil)
+	require.Equal(t, Warning, r.state(wayTLS))
+	require.Equal(t, Blocked, r.state(wayTURNTLS), "browsers give no second chance")
+	require.Equal(t, wayUDP, r.Best)
+}
+
 // Behind a proxy that knows only HTTP, with the media of another port.
 func TestBehindProxyWithTLS(t *testing.T) {
 	t.Parallel()
-	target, err := url.Parse(live(t))
+	target, err := url.Parse(live(t, config.TLS{}))
 	require.NoError(t, err)
 	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(target))
 	t.Cleanup(front.Close)

@@ -118,11 +118,7 @@ func (e *examination) missing(given []turnServer) {
 func (e *examination) relay(ctx context.Context, s turnServer, p *peer) Result {
 	r := Result{Way: s.way(), Target: net.JoinHostPort(s.host, s.port)}
 	start := time.Now()
-	at, err := e.reachable(s)
-	if err != nil {
-		return e.unconnected(r, err)
-	}
-	w, c, err := e.wireTo(ctx, s, at)
+	w, c, err := e.wireTo(ctx, s, e.reachable(s))
 	if err != nil {
 		return e.unconnected(r, err)
 	}

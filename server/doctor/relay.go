@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -150,21 +149,11 @@ func refusal(m *stun.Message) error {
 	return fmt.Errorf("%w: %d %s", errRefused, code.Code, code.Reason)
 }
 
-// errNoServer says that the name of a TURN server has no address.
-var errNoServer = errors.New("its name has no address")
-
-// reachable finds the address of a TURN server: that of the host which was
-// examined, where it is the same.
-func (e *examination) reachable(s turnServer) (string, error) {
+// reachable is where a TURN server is tried: at the address of the host which
+// was examined, where it is the same.
+func (e *examination) reachable(s turnServer) string {
 	if s.host == e.url.Hostname() {
-		return net.JoinHostPort(e.through.Addr().String(), s.port), nil
+		return net.JoinHostPort(e.through.Addr().String(), s.port)
 	}
-	if _, err := netip.ParseAddr(s.host); err == nil {
-		return net.JoinHostPort(s.host, s.port), nil
-	}
-	found, err := net.LookupHost(s.host)
-	if err != nil || len(found) == 0 {
-		return "", errNoServer
-	}
-	return net.JoinHostPort(found[0], s.port), nil
+	return net.JoinHostPort(s.host, s.port)
 }

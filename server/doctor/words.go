@@ -26,7 +26,10 @@ func untestable(r Result, err error) Result {
 // not be opened.
 func (e *examination) unconnected(r Result, err error) Result {
 	r.State = Blocked
+	var unknown *net.DNSError
 	switch {
+	case errors.As(err, &unknown):
+		r.Text, r.Why, r.Ask = "the name has no address", "the server names another host here than the one it was asked by", "ask whoever runs the server to look at its names"
 	case noSuchFamily(err):
 		r.State, r.Text = Skipped, "this machine has no way to such addresses"
 		r.Why = "its network has no IPv6, or no IPv4"
@@ -37,8 +40,6 @@ func (e *examination) unconnected(r Result, err error) Result {
 		r.Text, r.Why = "nothing came back", "a firewall drops the connection, or the address is not that of the server"
 		r.Ask = askBoth + openTCP
 		e.private(&r)
-	case errors.Is(err, errNoServer):
-		r.Text, r.Why, r.Ask = brief(err), "the server names another host here than the one it was asked by", "ask whoever runs the server to look at its names"
 	default:
 		r.Text = brief(err)
 		r.Ask = askBoth + openTCP
