@@ -2,7 +2,6 @@ package rtc
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
-	"github.com/heliograph/heliograph/server/rtc/egress"
 	"github.com/heliograph/heliograph/server/rtc/ingest"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
@@ -37,9 +35,9 @@ type Peer interface {
 // Channel is the door for messages with "ch":"rtc" on one WebSocket.
 type Channel struct {
 	// set at construction
-	s      *Server
-	peer   Peer
-	holder string // of ICE credentials
+	s     *Server
+	peer  Peer
+	lease *lease // of ICE credentials
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -53,7 +51,7 @@ type Channel struct {
 // its ICE servers. Close must be called.
 func (s *Server) Channel(p Peer) *Channel {
 	c := &Channel{
-		s: s, peer: p, holder: rand.Text(),
+		s: s, peer: p, lease: newLease(s.cfg.ICE),
 		sessions: map[string]*session{}, follows: map[string]struct{}{}, posters: map[string]time.Time{},
 	}
 	c.send(iceMessage{Ch: "rtc", Type: "ice", ICEServers: c.iceServers()})
@@ -61,7 +59,7 @@ func (s *Server) Channel(p Peer) *Channel {
 }
 
 func (c *Channel) iceServers() []ICEServer {
-	if servers := c.s.cfg.ICE.Servers(c.holder, c.peer.Host()); servers != nil {
+	if servers := c.lease.servers(c.peer.Host()); servers != nil {
 		return servers
 	}
 	return []ICEServer{}
@@ -107,7 +105,7 @@ func (c *Channel) dispatch(ctx context.Context, m clientMessage) error {
 		_, err := c.get(m.ID)
 		return err
 	case "restart":
-		return c.restart(m)
+		return c.restart(ctx, m)
 	case "title":
 		return c.title(m)
 	case "poster":
@@ -147,17 +145,16 @@ func (c *Channel) open(ctx context.Context, m clientMessage, a auth.Action) erro
 	if err := c.claim(m.ID); err != nil {
 		return err
 	}
-	id := m.ID // a session is not to keep the message in memory
 	p, err := c.s.open(ctx, request{
-		grant: grant, proto: "ws", addr: c.peer.Addr(), offer: m.SDP, title: title, resume: m.Resume,
-		opened: func(e *session) { c.opened(id, e) },
-		ended:  func(e *session, reason error) { c.ended(id, e, reason) },
+		grant: grant, proto: "ws", addr: c.peer.Addr(), offer: m.SDP, title: title, resume: m.Resume, channel: c, name: m.ID,
 	})
 	if err != nil {
 		c.free(m.ID)
 		return err
 	}
-	c.send(answerMessage{Ch: "rtc", Type: "answer", ID: m.ID, SDP: p.answer, Resume: p.resume, ICEServers: c.iceServers()})
+	c.send(answerMessage{
+		Ch: "rtc", Type: "answer", ID: m.ID, SDP: p.answer, Session: p.session.id, Resume: p.resume, ICEServers: c.iceServers(),
+	})
 	return nil
 }
 
@@ -196,7 +193,7 @@ func (c *Channel) opened(id string, e *session) {
 	}
 	c.mu.Unlock()
 	if closed {
-		e.media.Close(ErrLost)
+		e.wait(c)
 	}
 }
 
@@ -264,32 +261,6 @@ func (c *Channel) unfollow(m clientMessage) error {
 	return nil
 }
 
-// restart restarts a viewer's ICE. A publisher publishes again instead: the
-// stream and its viewers do not notice more.
-func (c *Channel) restart(m clientMessage) error {
-	e, err := c.get(m.ID)
-	if err != nil {
-		return err
-	}
-	v, ok := e.media.(*egress.Viewer)
-	if !ok {
-		return errRestart
-	}
-	if !e.patches.Allow() {
-		return errTooQuick
-	}
-	o, err := offer.Parse(m.SDP, offer.ToWatch)
-	if err != nil {
-		return err
-	}
-	answer, err := v.Restart(o)
-	if err != nil {
-		return err
-	}
-	c.send(answerMessage{Ch: "rtc", Type: "answer", ID: m.ID, SDP: answer, ICEServers: c.iceServers()})
-	return nil
-}
-
 func (c *Channel) title(m clientMessage) error {
 	p, err := c.publisher(m.ID)
 	if err != nil {
@@ -353,10 +324,13 @@ func (c *Channel) stop(m clientMessage) error {
 	return nil
 }
 
-// Close ends the connection's sessions: its publications are lost, so that
-// their viewers wait for them. It may be called twice.
-func (c *Channel) Close() {
+// Close is called when the connection has ended. Its sessions end: publications
+// are lost, so that their viewers wait for them. But if the connection broke off
+// they go on for a while, for the client may come back for them. It may be called
+// twice.
+func (c *Channel) Close(broken bool) {
 	c.mu.Lock()
+	first := !c.closed
 	c.closed = true
 	sessions, follows := c.sessions, c.follows
 	c.sessions, c.follows = map[string]*session{}, map[string]struct{}{}
@@ -365,9 +339,15 @@ func (c *Channel) Close() {
 		c.s.follows.remove(c, stream)
 	}
 	for _, e := range sessions {
-		if e != nil {
+		switch {
+		case e == nil:
+		case broken:
+			e.wait(c)
+		default:
 			e.media.Close(ErrLost)
 		}
 	}
-	c.s.cfg.ICE.Revoke(c.holder)
+	if first {
+		c.lease.release()
+	}
 }

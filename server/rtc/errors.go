@@ -21,7 +21,7 @@ var (
 	ErrExpired   = errors.New("the token's time is over")
 	ErrTooMany   = errors.New("too many sessions are open")
 	ErrNoSession = errors.New("there is no such session")
-	errRestart   = errors.New("a publication cannot restart ICE")
+	errMoved     = errors.New("the session was taken over by another connection")
 	errTooQuick  = errors.New("too many requests")
 	errPosters   = errors.New("posters come too quickly")
 	errUsed      = errors.New("the id is in use")
@@ -81,7 +81,11 @@ func ends() []known {
 		"The connection for media was closed from your side. Connect again to go on.", 0, ""}
 	unconnected := failure{"lost", http.StatusGone, "Lost",
 		"Your media never arrived. Check that the network lets UDP through to this server's port, and connect again.", 0, ""}
+	stranger := failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
+		"The certificate is not the one that the first offer named. Start a new session instead of restarting this one.", 0, ""}
 	return []known{
+		{errMoved, failure{"replaced", http.StatusConflict, "Taken over",
+			"The session goes on over another connection of its client.", 0, ""}},
 		{hub.ErrReplaced, failure{"replaced", http.StatusConflict, "Replaced",
 			"The same publisher connected again elsewhere. This connection has ended.", 0, ""}},
 		{hub.ErrEnded, failure{"ended", http.StatusGone, "Ended",
@@ -97,14 +101,14 @@ func ends() []known {
 		{handshake.ErrHungUp, closed},
 		{handshake.ErrFailed, failure{"lost", http.StatusGone, "Not secured",
 			"The media could not be secured (DTLS). Connect again; if it stays so, another program or network is in between.", 0, ""}},
+		{egress.ErrAbusive, failure{"throttled", http.StatusTooManyRequests, "Too much feedback",
+			"For 10 s this player asked for far more than any player needs, so the server let it go. Connect again; if it happens again, use another player.", 20, ""}},
 		{ingest.ErrUnconnected, unconnected},
 		{egress.ErrUnconnected, unconnected},
-		{handshake.ErrFingerprint, failure{"bad_request", http.StatusUnprocessableEntity, "Another certificate",
-			"The certificate is not the one that the first offer named. Start a new session instead of restarting this one.", 0, ""}},
+		{handshake.ErrFingerprint, stranger},
+		{ingest.ErrFingerprint, stranger},
 		{ingest.ErrGarbage, failure{"bad_request", http.StatusBadRequest, "Bad media",
 			"The media sent could not be read, or was far too much. Check the encoder's settings and connect again.", 0, ""}},
-		{errRestart, failure{"bad_request", http.StatusUnprocessableEntity, "No ICE restart",
-			"A publication cannot restart ICE. Publish again with the resume secret of the first answer: the viewers stay.", 0, ""}},
 	}
 }
 

@@ -267,3 +267,31 @@ func sees(t *testing.T, pc *webrtc.PeerConnection, n int) (wait func()) {
 		}
 	}
 }
+
+// reportPackets tells got of each video packet that a watcher gets.
+func reportPackets(pc *webrtc.PeerConnection, got chan<- struct{}) {
+	pc.OnTrack(func(r *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		for r.Kind() == webrtc.RTPCodecTypeVideo {
+			if _, _, err := r.ReadRTP(); err != nil {
+				return
+			}
+			select {
+			case got <- struct{}{}:
+			default:
+			}
+		}
+	})
+}
+
+// flows returns when some more packets have come.
+func flows(t *testing.T, got <-chan struct{}) {
+	t.Helper()
+	deadline := time.After(patience)
+	for range 10 {
+		select {
+		case <-got:
+		case <-deadline:
+			t.Fatal("no packets come")
+		}
+	}
+}

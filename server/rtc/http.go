@@ -149,16 +149,15 @@ func (d *door) post(w http.ResponseWriter, r *http.Request, stream string) error
 	h := w.Header()
 	h.Set("Content-Type", typeSDP)
 	h.Set("Location", "/"+d.proto+"/"+stream+"/"+p.session.id)
+	h.Set("ETag", p.session.ice.tag())
 	h.Set("Cache-Control", "no-store")
-	addLinks(h, d.s.iceServers(p.session, r.Host))
+	addLinks(h, p.session.lease.servers(r.Host))
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, p.answer)
 	return nil
 }
 
-// patch takes trickled candidates, which an ICE-lite server has no use for. An
-// ICE restart is refused and the session goes on; so no ETag is given either
-// (RFC 9725 section 4.3.1).
+// patch takes candidates that trickle and restarts ICE (RFC 9725 section 4.3).
 func (d *door) patch(w http.ResponseWriter, r *http.Request, stream, id string) error {
 	e, err := d.own(r, stream, id)
 	if err != nil {
@@ -166,9 +165,6 @@ func (d *door) patch(w http.ResponseWriter, r *http.Request, stream, id string) 
 	}
 	if !e.patches.Allow() {
 		return errTooQuick
-	}
-	if m := r.Header.Get("If-Match"); m != "" && m != "*" && m != `"*"` {
-		return errPrecondition
 	}
 	body, err := readBody(w, r, typeTrickle)
 	if err != nil {
@@ -178,10 +174,19 @@ func (d *door) patch(w http.ResponseWriter, r *http.Request, stream, id string) 
 	if err != nil {
 		return err
 	}
-	if f.Ufrag != "" && f.Ufrag != e.ufrag {
-		return offer.Unusable("This session cannot restart ICE; it goes on as it is. Send a new offer with POST instead.")
+	answer, tag, err := e.patch(f, strings.Join(r.Header.Values("If-Match"), ","), d.s.cfg.Port.Candidates())
+	if err != nil {
+		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	if answer == "" {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	h := w.Header()
+	h.Set("Content-Type", typeTrickle)
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, answer)
 	return nil
 }
 
@@ -233,9 +238,8 @@ func (d *door) mayChange(r *http.Request, stream string) (auth.Grant, error) {
 
 // Errors that only HTTP has.
 var (
-	errMediaType    = errors.New("another content type is needed")
-	errTooLarge     = errors.New("the body is too large")
-	errPrecondition = errors.New("If-Match does not match")
+	errMediaType = errors.New("another content type is needed")
+	errTooLarge  = errors.New("the body is too large")
 )
 
 // readBody reads a body of at most offer.MaxBytes bytes of one content type, with
@@ -305,7 +309,10 @@ func explainHTTP(err error) failure {
 			detail: "The body has more than " + strconv.Itoa(offer.MaxBytes) + " bytes. Offer fewer codecs or candidates."}
 	case errors.Is(err, errPrecondition):
 		return failure{status: http.StatusPreconditionFailed, title: "Precondition failed",
-			detail: "If-Match does not name the ICE session of this URL. Leave it out, or send a new offer with POST."}
+			detail: "If-Match names an older ICE session of this URL. Send the ETag of the last answer, or * to restart ICE."}
+	case errors.Is(err, errUnconditional):
+		return failure{status: http.StatusPreconditionRequired, title: "Precondition required",
+			detail: "A PATCH needs If-Match: the ETag of the last answer for candidates, or * to restart ICE."}
 	}
 	return explain(err)
 }

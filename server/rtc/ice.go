@@ -1,9 +1,11 @@
 package rtc
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // ICE hands out TURN credentials.
@@ -28,14 +30,43 @@ type noICE struct{}
 func (noICE) Servers(string, string) []ICEServer { return nil }
 func (noICE) Revoke(string)                      {}
 
-// iceServers are those of a session. One that has ended meanwhile has had its
-// credentials revoked before they were made, so they are once more.
-func (s *Server) iceServers(e *session, host string) []ICEServer {
-	servers := s.cfg.ICE.Servers(e.holder, host)
-	select {
-	case <-e.media.Done():
-		s.cfg.ICE.Revoke(e.holder)
-	default:
+// lease is ICE credentials of one holder, that are revoked when nobody uses them
+// any more: a channel and its sessions share theirs.
+type lease struct {
+	// set at construction
+	ice    ICE
+	holder string // not secret
+
+	// atomic
+	users atomic.Int32
+}
+
+// newLease returns a lease with one user.
+func newLease(ice ICE) *lease {
+	l := &lease{ice: ice, holder: rand.Text()}
+	l.users.Store(1)
+	return l
+}
+
+// share adds a user.
+func (l *lease) share() *lease {
+	l.users.Add(1)
+	return l
+}
+
+// release is called once by each user.
+func (l *lease) release() {
+	if l.users.Add(-1) <= 0 {
+		l.ice.Revoke(l.holder)
+	}
+}
+
+// servers makes credentials. If the last user has gone meanwhile, they were
+// revoked before they were made, so they are once more.
+func (l *lease) servers(host string) []ICEServer {
+	servers := l.ice.Servers(l.holder, host)
+	if l.users.Load() <= 0 {
+		l.ice.Revoke(l.holder)
 	}
 	return servers
 }

@@ -17,6 +17,7 @@ type clientMessage struct {
 	Token     string          `json:"token"`
 	Title     string          `json:"title"`
 	Resume    string          `json:"resume"`
+	Session   string          `json:"session"`
 	JPEG      []byte          `json:"jpeg"` // base64 on the wire
 	Candidate json.RawMessage `json:"candidate"`
 }
@@ -26,6 +27,7 @@ type answerMessage struct {
 	Type       string      `json:"type"`
 	ID         string      `json:"id"`
 	SDP        string      `json:"sdp"`
+	Session    string      `json:"session,omitempty"`
 	Resume     string      `json:"resume,omitempty"`
 	ICEServers []ICEServer `json:"iceServers,omitempty"`
 }

@@ -21,10 +21,11 @@ type request struct {
 	proto  string
 	addr   netip.AddrPort
 	offer  string
-	title  string                      // of a publication
-	resume string                      // of a publication
-	ended  func(s *session, err error) // called once when an opened session has ended; may be nil
-	opened func(s *session)            // called before ended can be; may be nil
+	title  string // of a publication
+	resume string // of a publication
+
+	channel *Channel // that the session is to belong to; nil for none
+	name    string   // of the session there
 }
 
 // reply is what the client gets.
@@ -57,38 +58,38 @@ func (s *Server) open(ctx context.Context, r request) (reply, error) {
 		return reply{}, err
 	}
 	s.sessions.add(p.session)
-	if r.opened != nil {
-		r.opened(p.session)
+	if r.channel != nil {
+		r.channel.opened(r.name, p.session)
 	}
-	s.attend(p.session, r.ended, release)
+	s.attend(p.session, release)
 	s.log.Info("session opened", "stream", r.grant.Stream(), "proto", r.proto, "peer", r.addr, "action", r.grant.Action())
 	return p, nil
 }
 
 // attend has a session closed when its grant ends, and forgotten when it has
 // ended. Nothing waits for that: a session that runs costs no goroutine.
-func (s *Server) attend(e *session, ended func(*session, error), release func()) {
+func (s *Server) attend(e *session, release func()) {
 	timer := e.expire()
 	e.media.AfterEnd(func() {
 		defer release()
 		if timer != nil {
 			timer.Stop()
 		}
-		s.forget(e, ended)
+		s.forget(e)
 	})
 }
 
 // forget takes a session that has ended from the books.
-func (s *Server) forget(e *session, ended func(*session, error)) {
+func (s *Server) forget(e *session) {
 	reason := e.media.Reason()
 	if errors.Is(reason, ingest.ErrHungUp) && e.proto == "whip" {
 		s.sessions.linger(e)
 	}
 	s.sessions.remove(e)
-	s.cfg.ICE.Revoke(e.holder)
+	e.lease.release()
 	s.log.Info("session ended", "stream", e.grant.Stream(), "proto", e.proto, "peer", e.addr, "action", e.grant.Action(), "reason", reason)
-	if ended != nil {
-		ended(e, reason)
+	if c, name := e.seat.leave(); c != nil {
+		c.ended(name, e, reason)
 	}
 }
 
@@ -106,10 +107,8 @@ func (s *Server) publish(ctx context.Context, r request, o *offer.Offer) (reply,
 		p.Discard()
 		return reply{}, err
 	}
-	e := newSession(r, o.Ufrag)
-	e.media = p
 	p.Start(pub)
-	return reply{session: e, answer: answer, resume: pub.Resume()}, nil
+	return reply{session: s.newSession(r, o, p), answer: answer, resume: pub.Resume()}, nil
 }
 
 func (s *Server) watch(ctx context.Context, r request, o *offer.Offer) (reply, error) {
@@ -121,7 +120,5 @@ func (s *Server) watch(ctx context.Context, r request, o *offer.Offer) (reply, e
 	if err != nil {
 		return reply{}, err
 	}
-	e := newSession(r, o.Ufrag)
-	e.media = v
-	return reply{session: e, answer: answer}, nil
+	return reply{session: s.newSession(r, o, v), answer: answer}, nil
 }

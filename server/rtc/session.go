@@ -10,6 +10,8 @@ import (
 
 	"github.com/heliograph/heliograph/server/auth"
 	"github.com/heliograph/heliograph/server/hub"
+	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 // Limits of sessions, publications and viewings together.
@@ -26,27 +28,45 @@ type endpoint interface {
 	Done() <-chan struct{}
 	Reason() error
 	AfterEnd(f func()) // f runs once, on a goroutine of its own, when the endpoint has ended
+	restarter
+}
+
+// restarter goes on over another path (RFC 8445 section 9).
+type restarter interface {
+	Restart(o *offer.Offer) (answer string, err error)
+	RestartICE() (lite.Credentials, error)
 }
 
 // session is one publication or viewing, through whichever door it came.
 type session struct {
 	// set at construction
 	id      string // not guessable: who knows it and is the same principal may end it
-	holder  string // of ICE credentials, not secret
 	proto   string
 	grant   auth.Grant
 	addr    netip.Addr
-	ufrag   string // of the client
 	patches *rate.Limiter
 	media   endpoint
+	lease   *lease // of ICE credentials
+
+	// guard themselves
+	ice  iceState
+	seat seat
 }
 
-// newSession names a session; its media is set before it is added.
-func newSession(r request, ufrag string) *session {
-	return &session{
-		id: rand.Text(), holder: rand.Text(), proto: r.proto, grant: r.grant, addr: r.addr.Addr(), ufrag: ufrag,
+// newSession names a session of what an offer asked for.
+func (s *Server) newSession(r request, o *offer.Offer, media endpoint) *session {
+	e := &session{
+		id: rand.Text(), proto: r.proto, grant: r.grant, addr: r.addr.Addr(), media: media,
 		patches: rate.NewLimiter(maxPatches, patchBurst),
 	}
+	e.ice.begin(o)
+	if r.channel != nil {
+		e.seat.channel, e.seat.name = r.channel, r.name
+		e.lease = r.channel.lease.share()
+	} else {
+		e.lease = newLease(s.cfg.ICE)
+	}
+	return e
 }
 
 // registry holds the sessions of all doors and counts them by principal.
@@ -123,6 +143,13 @@ func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, s.id)
+}
+
+// find returns a session by its id, nil when there is none.
+func (r *registry) find(id string) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sessions[id]
 }
 
 // get returns a session of a door that belongs to a principal and stream.

@@ -213,17 +213,6 @@ func TestWHEP_H12_GetAndHead(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, res.StatusCode)
 }
 
-func TestWHEP_H15_Trickle(t *testing.T) {
-	t.Parallel()
-	s := newWatched(t)
-	res, body := s.do(call{method: "PATCH", path: s.url, contentType: typeTrickle, body: fragmentOf(s.offer,
-		"a=candidate:2 1 udp 2130706431 0b3a9a1e-1.local 5000 typ host")})
-	assert.Equal(t, http.StatusNoContent, res.StatusCode, body)
-	assert.Empty(t, body)
-	assert.Empty(t, res.Header.Get("ETag"))
-	assert.Empty(t, s.res.Header.Get("ETag"))
-}
-
 func TestWHEP_H18_H19_BundleAndOneStream(t *testing.T) {
 	t.Parallel()
 	s := newWatched(t)

@@ -76,7 +76,7 @@ func (s *Server) converse(ctx context.Context, p *Peer, user any) (err error) {
 	channels := make(map[string]Channel, len(s.cfg.Channels))
 	for _, name := range slices.Sorted(maps.Keys(s.cfg.Channels)) {
 		c := s.cfg.Channels[name](p)
-		defer c.Close()
+		defer func() { c.Close(p.broken(err)) }()
 		channels[name] = c
 	}
 	for {
@@ -91,6 +91,18 @@ func (s *Server) converse(ctx context.Context, p *Peer, user any) (err error) {
 			return err
 		}
 	}
+}
+
+// broken tells whether a connection broke off, for all that its reader knows:
+// its client may come back. One that closes with another code than those of
+// RFC 6455 section 7.4.1 for a goodbye says that it will.
+func (p *Peer) broken(err error) bool {
+	var v violation
+	if err == nil || errors.As(err, &v) || websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
+		return false
+	}
+	code, _ := p.closing()
+	return code != websocket.CloseServiceRestart
 }
 
 func (s *Server) welcome(user any) welcome {

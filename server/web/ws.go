@@ -19,7 +19,8 @@ type Channel interface {
 	// waits until it returns.
 	Handle(ctx context.Context, msg json.RawMessage) error
 	// Close is called once, after the last Handle, when the connection ends.
-	Close()
+	// broken tells that it broke off: neither side has said goodbye.
+	Close(broken bool)
 }
 
 // Open begins a channel for a peer that has just been welcomed.

@@ -24,6 +24,7 @@ import (
 type echo struct {
 	peer   *Peer
 	closed *atomic.Int32
+	broken *atomic.Int32 // of these, broken off
 }
 
 func (e echo) Handle(_ context.Context, msg json.RawMessage) error {
@@ -37,7 +38,12 @@ func (e echo) Handle(_ context.Context, msg json.RawMessage) error {
 	return e.peer.Send(msg)
 }
 
-func (e echo) Close() { e.closed.Add(1) }
+func (e echo) Close(broken bool) {
+	if broken {
+		e.broken.Add(1)
+	}
+	e.closed.Add(1)
+}
 
 // door is a running server with the channel "echo".
 type door struct {
@@ -45,16 +51,17 @@ type door struct {
 	addr   string
 	peers  chan *Peer
 	closed *atomic.Int32
+	broken *atomic.Int32
 	stop   func()
 }
 
 func newDoor(t *testing.T, change ...func(*Server)) *door {
 	t.Helper()
-	d := &door{peers: make(chan *Peer, 100), closed: new(atomic.Int32)}
+	d := &door{peers: make(chan *Peer, 100), closed: new(atomic.Int32), broken: new(atomic.Int32)}
 	d.fixture = newFixture(t, func(c *Config) {
 		c.Channels = map[string]Open{"echo": func(p *Peer) Channel {
 			d.peers <- p
-			return echo{p, d.closed}
+			return echo{p, d.closed, d.broken}
 		}}
 	})
 	for _, f := range change {
@@ -102,6 +109,46 @@ func receive(t *testing.T, conn *websocket.Conn) string {
 	_, msg, err := conn.ReadMessage()
 	require.NoError(t, err)
 	return string(msg)
+}
+
+// A connection that breaks off, or says that its client comes back, keeps what
+// its channels hold; one that says goodbye does not.
+func TestBrokenConnections(t *testing.T) {
+	t.Parallel()
+	goodbye := func(code int) func(*testing.T, *websocket.Conn) {
+		return func(t *testing.T, conn *websocket.Conn) {
+			frame := websocket.FormatCloseMessage(code, "")
+			require.NoError(t, conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(time.Second)))
+		}
+	}
+	for name, c := range map[string]struct {
+		end    func(*testing.T, *websocket.Conn)
+		broken int32
+	}{
+		"cut off":       {func(_ *testing.T, conn *websocket.Conn) { _ = conn.NetConn().Close() }, 1},
+		"done":          {goodbye(websocket.CloseNormalClosure), 0},
+		"page left":     {goodbye(websocket.CloseGoingAway), 0},
+		"no code":       {goodbye(websocket.CloseNoStatusReceived), 1},
+		"to come back":  {goodbye(4000), 1},
+		"a bad message": {func(t *testing.T, conn *websocket.Conn) { send(t, conn, `{"ch":"echo","x":"refuse"}`) }, 0},
+		"a fault":       {func(t *testing.T, conn *websocket.Conn) { send(t, conn, `{"ch":"echo","x":"fault"}`) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDoor(t)
+			c.end(t, d.greeted(t))
+			require.Eventually(t, func() bool { return d.closed.Load() == 1 }, 10*time.Second, time.Millisecond)
+			require.Equal(t, c.broken, d.broken.Load())
+		})
+	}
+	t.Run("the server ends", func(t *testing.T) {
+		t.Parallel()
+		d := newDoor(t)
+		d.greeted(t)
+		d.stop()
+		require.EqualValues(t, 1, d.closed.Load())
+		require.Zero(t, d.broken.Load())
+	})
 }
 
 // closedWith reads until the server closes and returns its reason.

@@ -22,7 +22,7 @@ describe('fixtures shared with the server', () => {
     const known: Record<string, string[]> = {
       hello: ['type', 'version', 'token'], ping: ['type', 't'], candidate: ['type', 'id', 'candidate'],
       publish: ['type', 'id', 'stream', 'sdp', 'title', 'token', 'resume'], watch: ['type', 'id', 'stream', 'sdp', 'token'],
-      restart: ['type', 'id', 'sdp'], follow: ['type', 'stream', 'token'], unfollow: ['type', 'stream'],
+      restart: ['type', 'id', 'sdp', 'session', 'token'], follow: ['type', 'stream', 'token'], unfollow: ['type', 'stream'],
       title: ['type', 'id', 'title'], poster: ['type', 'id', 'jpeg'], stop: ['type', 'id'],
     };
     expect(known[m.type]).toEqual(expect.arrayContaining(Object.keys(m)));

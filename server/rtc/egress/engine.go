@@ -136,11 +136,11 @@ func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer
 	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
 	}
-	ice, credentials, err := lite.Open(e.port, v)
-	if err != nil {
+	ice, credentials := lite.NewAgent(e.port, v)
+	v.ice = ice
+	if err := ice.Open(); err != nil {
 		return nil, "", fmt.Errorf("watch: %w", err)
 	}
-	v.ice = ice
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()

@@ -58,9 +58,8 @@ func newICEMux(p *port.Port, theirs string, count *counters) (*iceMux, error) {
 	}
 	m := &iceMux{port: p, count: count, theirs: theirs}
 	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
-	var err error
-	m.agent, m.credentials, err = lite.Open(p, m)
-	return m, err
+	m.agent, m.credentials = lite.NewAgent(p, m)
+	return m, m.agent.Open()
 }
 
 // Receive implements port.Receiver.

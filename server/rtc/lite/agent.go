@@ -49,15 +49,15 @@ type Agent struct {
 	closed  bool
 }
 
-// Open makes an agent and registers it at the port until Close.
-func Open(p *port.Port, owner Owner) (*Agent, Credentials, error) {
+// NewAgent returns an agent with its first credentials.
+func NewAgent(p *port.Port, owner Owner) (*Agent, Credentials) {
 	c := NewCredentials()
-	a := &Agent{port: p, owner: owner, current: c}
-	if err := p.Register(c.Ufrag, owner); err != nil {
-		return nil, Credentials{}, err
-	}
-	return a, c, nil
+	return &Agent{port: p, owner: owner, current: c}, c
 }
+
+// Open registers the owner at the port until Close: it may be called from now
+// on.
+func (a *Agent) Open() error { return a.port.Register(a.current.Ufrag, a.owner) }
 
 // Restart begins a new ICE generation (RFC 8445 section 9). The older one goes
 // on until the client has nominated a path with the new one, or for ever when it

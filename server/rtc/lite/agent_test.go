@@ -49,8 +49,8 @@ func newSession(t *testing.T) *session {
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f := &session{owner: &owner{}, ports: p, a: bind(t), b: bind(t)}
-	f.Agent, f.first, err = Open(p, f.owner)
-	require.NoError(t, err)
+	f.Agent, f.first = NewAgent(p, f.owner)
+	require.NoError(t, f.Open())
 	t.Cleanup(f.Close)
 	return f
 }

@@ -103,7 +103,7 @@ func filterLines(text string) (string, error) {
 		if len(line) > maxLine {
 			return "", Malformed("The SDP has a line of %d bytes; at most %d are accepted.", len(line), maxLine)
 		}
-		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if strings.ContainsFunc(line, isControl) {
 			return "", Malformed("The SDP contains control characters.")
 		}
 		if strings.HasPrefix(line, "m=") {
@@ -118,6 +118,8 @@ func filterLines(text string) (string, error) {
 	}
 	return kept.String(), nil
 }
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // needed tells the lines of candidates and simulcast from the others.
 func needed(line string) bool {

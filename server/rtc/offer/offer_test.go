@@ -248,11 +248,26 @@ func TestFragments(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", "\r\n\r\n", "hello", "v=0\r\n", "a=\r\n", "a=candidate:\r\n", "a=candidate:1 1 UDP 1 192.0.2.1 6 is host\r\n",
-		"a=" + strings.Repeat("x", 5000), strings.Repeat("a=mid:0\r\n", 300),
+		"a=" + strings.Repeat("x", 5000), strings.Repeat("a=mid:0\r\n", 300), "a=mid:0\x00\r\n", "a=x\ra=y\r\n",
 	} {
 		_, err := ParseFragment(in)
 		var e *Error
 		require.ErrorAs(t, err, &e, in)
+	}
+}
+
+func TestFragmentOfRestart(t *testing.T) {
+	t.Parallel()
+	f, err := ParseFragment("a=ice-options:trickle\r\na=mid:no\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=ice-ufrag:EsAw\r\n" +
+		"a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=video 9 RTP/AVP 0\r\na=mid:1\r\n")
+	require.NoError(t, err)
+	assert.Equal(t, Fragment{Ufrag: "EsAw", Password: "P2uYro0UCOQ4zxjKXaWCBui1", Section: []string{"m=audio 9 RTP/AVP 0", "a=mid:0"}}, f)
+	assert.NoError(t, f.CheckRestart())
+	for _, bad := range []Fragment{
+		{Ufrag: "EsA", Password: f.Password}, {Ufrag: strings.Repeat("E", 257), Password: f.Password},
+		{Ufrag: "EsAw"}, {Ufrag: "EsAw", Password: strings.Repeat("p", 21)}, {Ufrag: "EsAw", Password: strings.Repeat("p", 257)},
+	} {
+		assert.Error(t, bad.CheckRestart())
 	}
 }
 
@@ -311,7 +326,7 @@ func FuzzParseFragment(f *testing.F) {
 	f.Add("a=ice-ufrag:EsAw\r\na=ice-pwd:P2uY\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 UDP 1 192.0.2.1 6 typ host\r\n")
 	f.Add("a=end-of-candidates")
 	f.Fuzz(func(t *testing.T, text string) {
-		if f, err := ParseFragment(text); err == nil && strings.ContainsAny(f.Ufrag, "\r\n") {
+		if f, err := ParseFragment(text); err == nil && strings.ContainsAny(f.Ufrag+f.Password+strings.Join(f.Section, ""), "\r\n") {
 			t.Fatalf("%q", f.Ufrag)
 		}
 	})

@@ -1,0 +1,78 @@
+package rtc
+
+import (
+	"sync"
+	"time"
+
+	"github.com/heliograph/heliograph/server/rtc/lite"
+)
+
+// seat is the place of a session on a channel. The session outlives a channel
+// that breaks off, so that its client can come back for it over another one.
+type seat struct {
+	// guarded by mu
+	mu      sync.Mutex
+	channel *Channel    // nil for none
+	name    string      // of the session there
+	waiting *time.Timer // runs while the client may come back
+	lease   *lease      // of the channel that took it over last; nil for none
+	ended   bool
+}
+
+// take moves the session to a channel and returns where it was; ok is false when
+// it has ended. Its client gets other ICE credentials there, and uses them from
+// now on; those from before are kept as long as its media may need them.
+func (s *seat) take(c *Channel, name string) (older *Channel, olderName string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil, "", false
+	}
+	if s.waiting != nil {
+		s.waiting.Stop()
+		s.waiting = nil
+	}
+	if s.lease != nil {
+		s.lease.release()
+	}
+	older, olderName = s.channel, s.name
+	s.channel, s.name, s.lease = c, name, c.lease.share()
+	return older, olderName, true
+}
+
+// leave is called when the session has ended: it belongs nowhere any more.
+func (s *seat) leave() (c *Channel, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, name = s.channel, s.name
+	s.channel, s.ended = nil, true
+	if s.lease != nil {
+		s.lease.release()
+		s.lease = nil
+	}
+	if s.waiting != nil {
+		s.waiting.Stop()
+		s.waiting = nil
+	}
+	return c, name
+}
+
+// over tells whether the session has ended.
+func (s *seat) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// wait has the session closed unless its client comes back for it. c is the
+// channel that broke off; a session that is on another one already goes on.
+func (e *session) wait(c *Channel) {
+	s := &e.seat
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.channel != c {
+		return
+	}
+	s.channel = nil
+	s.waiting = time.AfterFunc(lite.Patience, func() { e.media.Close(ErrLost) })
+}
