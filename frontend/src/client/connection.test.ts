@@ -27,22 +27,83 @@ test('says hello first and is open at the welcome', () => {
   expect(c.user?.name).toBe('ada');
 });
 
-test('comes back with growing delays', async () => {
+test('comes back quickly for a minute, then slowly', async () => {
   const c = new Connection({ url: 'ws://test/ws' });
   c.start();
-  for (const [i, ms] of [500, 1000, 2000, 4000, 8000, 10_000, 10_000].entries()) {
+  let passed = 0;
+  for (const [i, ms] of [0, 250, 500, 1000, 1000, ...Array<number>(28).fill(2000), 5000, 10_000, 10_000].entries()) {
     FakeSocket.last.drop();
     expect(c.state).toBe('waiting');
-    await vi.advanceTimersByTimeAsync(ms - 1);
-    expect(FakeSocket.all.length).toBe(i + 1);
-    await vi.advanceTimersByTimeAsync(1);
+    const from = Date.now();
+    await vi.advanceTimersToNextTimerAsync();
     expect(FakeSocket.all.length).toBe(i + 2);
+    expect(Date.now() - from).toBe(ms);
+    passed += ms;
+    if (ms > 2000) expect(passed).toBeGreaterThan(60_000);
   }
+});
+
+test('a try that hangs is given up after 3 s, and the next begins at once', async () => {
+  open();
+  FakeSocket.last.drop();
+  for (let i = 0; i < 10; i++) await vi.advanceTimersByTimeAsync(3001);
+  expect(FakeSocket.all.length).toBeGreaterThanOrEqual(10);
+  expect(FakeSocket.all.slice(1, -1).every((s) => s.code !== undefined)).toBe(true);
+});
+
+test('the first try, and one on a slow network, has more time', async () => {
+  const c = new Connection({ url: 'ws://test/ws' });
+  c.start();
+  await vi.advanceTimersByTimeAsync(2500);
+  FakeSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(100);
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  await vi.advanceTimersByTimeAsync(7000);
+  expect(FakeSocket.all.length).toBe(2);
+});
+
+test('a changed network begins a hanging try anew', async () => {
+  const c = open();
+  FakeSocket.last.drop();
+  await settle();
+  c.hurry();
+  expect(FakeSocket.all.length).toBe(2);
+  await vi.advanceTimersByTimeAsync(1000);
+  c.hurry();
+  expect(FakeSocket.all.length).toBe(3);
+  FakeSocket.last.welcome();
+  expect(c.state).toBe('open');
+});
+
+test('only close is a goodbye', async () => {
+  const c = open();
+  await vi.advanceTimersByTimeAsync(1000);
+  const silent = FakeSocket.last;
+  silent.say = () => undefined;
+  c.probe();
+  await vi.advanceTimersByTimeAsync(700);
+  expect(silent.code).toBe(4000);
+  await vi.advanceTimersByTimeAsync(1);
+  FakeSocket.last.welcome();
+  c.close();
+  expect(FakeSocket.last.code).toBe(1000);
+});
+
+test('a probe is not put off by the next', async () => {
+  const c = open();
+  await vi.advanceTimersByTimeAsync(1000);
+  FakeSocket.last.say = () => undefined;
+  for (let i = 0; i < 4; i++) {
+    c.probe();
+    await vi.advanceTimersByTimeAsync(200);
+  }
+  expect(c.state).not.toBe('open');
 });
 
 test('the delays are shortened at random by up to a half', () => {
   vi.mocked(Math.random).mockReturnValue(0);
-  const b = new Backoff();
+  const b = new Backoff([500, 1000, 2000]);
   expect([b.next(), b.next(), b.next(3000)]).toEqual([250, 500, 3000]);
 });
 
@@ -52,7 +113,8 @@ test('a server that welcomes and closes at once is not hammered', async () => {
   await vi.advanceTimersByTimeAsync(500);
   FakeSocket.last.welcome();
   FakeSocket.last.drop();
-  expect(c.failures).toBe(2);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(FakeSocket.all.length).toBe(2);
 });
 
 test('waits at least as long as a server that shuts down says', async () => {

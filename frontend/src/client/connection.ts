@@ -35,6 +35,17 @@ const final = new Set(['unauthenticated', 'denied', 'expired', 'bad_request', 'b
 /** Open for this long (ms) means that opening has worked. */
 const settled = 5000;
 
+/**
+ * Waits between the beginnings of two tries, ms. For the minute that the server keeps sessions they are short, so that
+ * a network that comes back is used within two seconds; whoever is away for longer begins anew anyway.
+ */
+const steps = [0, 250, 500, 1000, 1000, ...Array<number>(28).fill(2000), 5000, 10_000];
+
+/** How long a socket may take to open, ms: on the first try, and when opening was quick before. */
+const patience = { most: 10_000, least: 3000 };
+/** The least time for a sign of life, ms: a lost network is to be found out soon. */
+const probeWithin = 700;
+
 export class Connection {
   // set at construction
   readonly #options: ConnectionOptions;
@@ -44,9 +55,12 @@ export class Connection {
   // changed by events
   #socket: Socket | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #backoff = new Backoff();
+  #backoff = new Backoff(steps);
+  #triedAt = 0;
+  #openTook: number | null = null;
   #leastDelay = 0;
   #openSince = 0;
+  #downSince = 0;
   #state: ConnectionState = 'closed';
   #welcome: Welcome | null = null;
   #refusal: ProtocolError | null = null;
@@ -67,9 +81,10 @@ export class Connection {
     return this.#state;
   }
 
-  /** How many tries it took, or has taken so far, to be open for some seconds. */
-  get failures(): number {
-    return this.#backoff.tries;
+  /** For how long (ms) every try to open it has failed; 0 while it is open, closed, or on its first try. */
+  get failingFor(): number {
+    const failing = (this.#state === 'connecting' || this.#state === 'waiting') && this.#backoff.tries > 0;
+    return failing ? performance.now() - this.#downSince : 0;
   }
 
   /** Who the server takes this connection for; null for a visitor. */
@@ -105,23 +120,31 @@ export class Connection {
   close(): void {
     clearTimeout(this.#retry);
     this.#set('closed');
-    this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'));
+    this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'), true);
   }
 
-  /** Opens it anew, so that the server sees a sign-in or sign-out. */
+  /** Opens it anew, so that the server sees a sign-in or sign-out. Sessions begin anew too: they are somebody else's now. */
   reconnect(): void {
+    for (const s of [...this.#sessions.values()]) s.stopped(new ProtocolError('renewed', 'opened anew'));
     this.close();
     this.start();
   }
 
-  /** The network may have changed: ends a wait at once, and tests an open socket. */
+  /** The network may have changed: ends a wait at once, begins a try that hangs anew, and tests an open socket. */
   hurry(): void {
+    if (this.#state === 'connecting' && performance.now() - this.#triedAt > patience.least / 6) {
+      this.#socket?.close(new ProtocolError('connection_lost', 'the network changed'));
+    }
     if (this.#state === 'waiting') {
       clearTimeout(this.#retry);
       this.#connect();
-    } else if (this.#state === 'open') {
-      this.#socket?.probe(3000);
     }
+    this.probe();
+  }
+
+  /** Asks for a sign of life and gives an open socket up without one, within a second on a usual network. */
+  probe(): void {
+    if (this.#state === 'open') this.#socket?.probe(Math.max(probeWithin, 4 * (this.#clock.roundTrip ?? probeWithin)));
   }
 
   /** Resolves when the connection is open; rejects when it is refused for good or the signal is aborted. */
@@ -177,18 +200,27 @@ export class Connection {
   #connect(): void {
     this.#iceServers = null;
     this.#set('connecting');
+    this.#triedAt = performance.now();
     const url = this.#options.url ?? socketAddress(location.origin);
-    this.#socket = new Socket(url, this.#options.token, this.#clock, {
+    this.#socket = new Socket(url, this.#options.token, this.#patience(), this.#clock, {
       welcome: (m) => this.#opening(m),
       message: (m) => this.#take(m),
       closed: (why) => this.#closed(why),
     });
   }
 
+  // A try that was begun while the network was away hangs until its packets are sent again, which takes ever longer.
+  // So it is given up soon, unless this network is slow or has been away for long.
+  #patience(): number {
+    if (this.#openTook === null || this.#backoff.tries >= steps.length) return patience.most;
+    return Math.min(patience.most, Math.max(patience.least, 3 * this.#openTook));
+  }
+
   #opening(m: Welcome): void {
     this.#welcome = m;
     this.#leastDelay = 0;
     this.#openSince = performance.now();
+    this.#openTook = this.#openSince - this.#triedAt;
     this.#set('open');
     this.#follows.renew();
     this.#opened.ring();
@@ -213,6 +245,8 @@ export class Connection {
   #closed(why: ProtocolError): void {
     this.#socket = null;
     const wanted = this.#state !== 'closed';
+    // A try that hung has waited already.
+    const hung = this.#state === 'connecting' ? performance.now() - this.#triedAt : 0;
     // A server that welcomes and then closes at once must not be asked twice a second.
     if (this.#state === 'open' && performance.now() - this.#openSince > settled) this.#backoff.reset();
     if (wanted && final.has(why.code)) {
@@ -222,7 +256,7 @@ export class Connection {
     } else if (wanted) {
       this.#set('waiting');
       const least = Math.max(this.#leastDelay, (why.retryAfter ?? 0) * 1000);
-      this.#retry = setTimeout(() => this.#connect(), this.#backoff.next(least));
+      this.#retry = setTimeout(() => this.#connect(), Math.max(least, this.#backoff.next() - hung));
     }
     this.#requests.failAll(new ProtocolError('connection_lost', why.message));
     // Otherwise sessions outlive their socket; those of a server that goes do not, and need not find out by silence.
@@ -231,6 +265,7 @@ export class Connection {
 
   #set(state: ConnectionState): void {
     if (this.#state === state) return;
+    if (this.#state === 'open' || this.#state === 'closed') this.#downSince = performance.now();
     this.#state = state;
     for (const fn of [...this.#watchers]) fn(state);
   }

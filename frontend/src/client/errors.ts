@@ -5,7 +5,8 @@ import type { Failure, Stopped } from './wire';
 /**
  * A request that failed or a session that ended. `code` is one of the protocol's codes or one of this
  * library's own: `connection_lost` (the socket closed), `timeout` (no answer came), `unreachable` (no
- * path for media was found), `failed` (the path for media broke), `renewed` (ended to be opened anew).
+ * path for media was found), `failed` (the path for media broke, another is looked for), `renewed` (ended to
+ * be opened anew).
  */
 export class ProtocolError extends Error {
   readonly code: string;

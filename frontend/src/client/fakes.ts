@@ -32,8 +32,12 @@ export class FakeSocket {
     this.onsent(m);
   }
 
-  close(): void {
+  /** The code that the client closed it with. */
+  code: number | undefined;
+
+  close(code?: number): void {
     this.readyState = 3;
+    this.code = code;
   }
 
   open(): void {
@@ -76,6 +80,7 @@ export class FakePeer {
   }
 
   connectionState = 'new';
+  iceConnectionState = 'new';
   localDescription: { sdp: string } | null = null;
   remote = '';
   offers = 0;
@@ -85,7 +90,7 @@ export class FakePeer {
   onconnectionstatechange: (() => void) | null = null;
   ontrack: ((e: { track: FakeTrack }) => void) | null = null;
 
-  constructor(readonly config: RTCConfiguration = {}) {
+  constructor(public config: RTCConfiguration = {}) {
     FakePeer.all.push(this);
   }
 
@@ -117,7 +122,9 @@ export class FakePeer {
     return this.config;
   }
 
-  setConfiguration() {}
+  setConfiguration(c: RTCConfiguration): void {
+    this.config = c;
+  }
 
   async getStats() {
     return this.report;
@@ -191,7 +198,8 @@ export async function settle(): Promise<void> {
 /** Answers every publish, watch and restart on this socket as the server does. */
 export function answering(s: FakeSocket, more: object = {}): void {
   s.onsent = (m) => {
-    if (m.type === 'publish') s.say({ ch: 'rtc', type: 'answer', id: m.id, sdp: 'answer', resume: 'secret', ...more });
-    if (m.type === 'watch' || m.type === 'restart') s.say({ ch: 'rtc', type: 'answer', id: m.id, sdp: 'answer', ...more });
+    if (m.type === 'publish') s.say({ ch: 'rtc', type: 'answer', id: m.id, sdp: 'answer', resume: 'secret', session: `s-${String(m.id)}`, ...more });
+    if (m.type === 'watch') s.say({ ch: 'rtc', type: 'answer', id: m.id, sdp: 'answer', session: `s-${String(m.id)}`, ...more });
+    if (m.type === 'restart') s.say({ ch: 'rtc', type: 'answer', id: m.id, sdp: 'answer', ...more });
   };
 }

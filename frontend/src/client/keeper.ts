@@ -32,7 +32,7 @@ export class Keeper {
   readonly #connection: Connection;
   readonly #plan: KeeperPlan;
   readonly #wake = new Bell();
-  readonly #backoff = new Backoff();
+  readonly #backoff = new Backoff([250, 500, 1000, 2000, 4000, 8000, 10_000]);
   // owned by run
   #peer: Peer | null = null;
   #link: Link = 'idle';
@@ -62,8 +62,7 @@ export class Keeper {
     this.#set('connecting', null);
     let known: ConnectionState = this.#connection.state;
     const unsubscribe = this.#connection.subscribe((s) => {
-      // A new socket knows nothing of the sessions of the old one.
-      if (s === 'open' && known !== 'open') this.renew();
+      if (s === 'open' && known !== 'open') this.#reopened();
       known = s;
     });
     try {
@@ -89,8 +88,13 @@ export class Keeper {
 
   /** The network changed: looks for a path at once rather than after the usual patience. */
   hurry(): void {
-    void this.#peer?.restart();
+    this.#peer?.hurry();
     if (this.#link !== 'parked') this.wake();
+  }
+
+  #reopened(): void {
+    if (this.#peer) this.#peer.reopened();
+    else this.wake();
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -135,7 +139,7 @@ export class Keeper {
       this.#wasUp = true;
       this.#backoff.reset();
     }
-    this.#set(up ? 'up' : 'interrupted', null);
+    this.#set(up ? 'up' : 'interrupted', up ? null : new ProtocolError('failed', 'the path for media broke'));
   }
 
   #set(link: Link, error: ProtocolError | null): void {

@@ -1,26 +1,30 @@
 /**
- * One RTCPeerConnection and the one session on the wire that goes with it: offer, answer, ICE restart, end.
- * Does not try again: that is the keeper's.
+ * One RTCPeerConnection and the one session on the wire that goes with it: offer, answer, end, and going on over
+ * another path or another socket by ICE restarts. Does not try again when it has ended: that is the keeper's.
  */
 
 import type { Connection } from './connection';
 import { ProtocolError, asProtocolError } from './errors';
+import { given } from './fields';
 import { wantStereo } from './stereo';
+import { sleep } from './wait';
 import type { Answer, Request } from './wire';
 
 /** What makes a peer a publication or a viewing. */
 export interface PeerPlan {
   prefix: 'p' | 'w';
+  /** What the session is allowed by, where that is not the connection's. */
+  token: string | undefined;
   /** Adds the transceivers. */
   build(pc: RTCPeerConnection): void;
   /** The request that opens the session. */
   ask(id: string, sdp: string): Request;
 }
 
-/** A path that is interrupted this long (ms) gets an ICE restart; shorter breaks heal by themselves. */
-const restartAfter = 3000;
-/** A path has to be found within this time (ms). */
+/** A path has to be found within this time (ms), for as long as the server can be asked for another one. */
 const connectWithin = 12_000;
+/** The least time (ms) from one restart to the next. */
+const restartEvery = 1000;
 
 export class Peer {
   // set at construction
@@ -35,9 +39,12 @@ export class Peer {
   #end: (why: ProtocolError) => void = () => {};
   // changed by events
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #session: string | undefined;
   #answered = false;
   #connected = false;
+  #wasConnected = false;
   #restarting = false;
+  #restarted = -Infinity;
   /** Called when media can flow, and when it cannot for now. */
   onlink: (up: boolean) => void = () => {};
 
@@ -65,23 +72,20 @@ export class Peer {
     this.#plan.build(this.pc);
     const answer = await this.#negotiate((sdp) => this.#plan.ask(this.id, sdp), {}, signal);
     this.#answered = true;
+    this.#session = answer.session;
     if (!this.#connected) this.#expectPath();
     return answer;
   }
 
-  /** Looks for a path anew with fresh ICE credentials, now. Does nothing while the path is good. */
-  async restart(): Promise<void> {
-    if (this.#connected || this.#restarting || !this.#answered || this.#connection.state !== 'open') return;
-    this.#restarting = true;
-    clearTimeout(this.#timer);
-    try {
-      await this.#negotiate((sdp) => ({ type: 'restart', id: this.id, sdp }), { iceRestart: true }, this.#abort.signal);
-      if (!this.#connected) this.#expectPath();
-    } catch (e) {
-      this.#end(asProtocolError(e));
-    } finally {
-      this.#restarting = false;
-    }
+  /** The network may have changed: looks for another path at once, unless this one is good. */
+  hurry(): void {
+    if (!this.#connected && performance.now() - this.#restarted > restartEvery) void this.#restart();
+  }
+
+  /** A new socket is open, which knows nothing of this session: takes it along, or ends it to be opened anew. */
+  reopened(): void {
+    if (this.#answered && this.#session !== undefined) void this.#restart();
+    else this.finish(new ProtocolError('renewed', 'opened anew'));
   }
 
   /** Ends the session from this side with a reason of the caller's. */
@@ -98,35 +102,89 @@ export class Peer {
     if (tell) this.#connection.send({ type: 'stop', id: this.id });
   }
 
+  /** Looks for a path anew with fresh ICE credentials. Media go on over the old one until another is found. */
+  async #restart(): Promise<void> {
+    if (this.#restarting || !this.#answered || this.#connection.state !== 'open') return;
+    this.#restarting = true;
+    this.#restarted = performance.now();
+    const { signal } = this.#abort;
+    try {
+      const servers = await this.#connection.iceServers(signal);
+      if (servers.length > 0) this.#useServers(servers);
+      await this.#negotiate((sdp) => this.#askAgain(sdp), { iceRestart: true }, signal);
+      if (!this.#connected) this.#expectPath();
+    } catch (e) {
+      if (!signal.aborted) void this.#refused(asProtocolError(e));
+    } finally {
+      this.#restarting = false;
+    }
+  }
+
+  #askAgain(sdp: string): Request {
+    const { token } = this.#plan;
+    return { type: 'restart', id: this.id, sdp, ...given('session', this.#session), ...given('token', token) };
+  }
+
+  async #refused(why: ProtocolError): Promise<void> {
+    // The next socket brings the next try.
+    if (why.code === 'connection_lost') return;
+    if (why.code === 'throttled') {
+      await sleep((why.retryAfter ?? 1) * 1000, this.#abort.signal).catch(() => undefined);
+      return void this.#restart();
+    }
+    // Whatever else the server has against going on, a new session has a reason of its own if it is refused as well.
+    this.#end(new ProtocolError('renewed', why.message));
+  }
+
+  #useServers(iceServers: RTCIceServer[]): void {
+    this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+  }
+
   async #negotiate(ask: (sdp: string) => Request, options: RTCOfferOptions, signal: AbortSignal): Promise<Answer> {
     const offer = await this.pc.createOffer(options);
     if (this.#plan.prefix === 'w' && offer.sdp) offer.sdp = wantStereo(offer.sdp);
     await this.pc.setLocalDescription(offer);
-    // The server is ICE-lite and learns addresses from the checks, so the offer goes out without candidates.
+    // The server is ICE-lite and learns addresses from the checks, so the offer goes out without candidates, and the
+    // browser tries UDP, TCP and the relays at the same time, each as soon as it is there.
     const answer = await this.#connection.request(ask(this.pc.localDescription?.sdp ?? ''), signal);
-    if (answer.iceServers) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: answer.iceServers });
+    if (answer.iceServers) this.#useServers(answer.iceServers);
     await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     return answer;
   }
 
   #expectPath(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(new ProtocolError('unreachable', 'no path for media was found')), connectWithin);
+    this.#timer = setTimeout(() => {
+      // Without a socket the whole network is away, and its return begins the search anew.
+      if (this.#connection.state === 'open') this.#end(new ProtocolError('unreachable', 'no path for media was found'));
+    }, connectWithin);
   }
 
   #changed(): void {
     const state = this.pc.connectionState;
     if (state === 'connected') {
       clearTimeout(this.#timer);
-      this.#connected = true;
+      this.#connected = this.#wasConnected = true;
       this.onlink(true);
-    } else if (state === 'disconnected') {
+    } else if (state === 'disconnected' || state === 'failed') {
       this.#connected = false;
-      this.onlink(false);
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => void this.restart(), restartAfter);
-    } else if (state === 'failed') {
-      this.#end(new ProtocolError(this.#connected ? 'failed' : 'unreachable', 'the path for media broke'));
+      if (this.#wasConnected) {
+        this.onlink(false);
+        this.#mend();
+      } else if (state === 'failed') {
+        this.#end(new ProtocolError('unreachable', 'no path for media was found'));
+      }
     }
+  }
+
+  // The socket may be as dead as the path; then the next one brings the restart.
+  #mend(): void {
+    const path = this.pc.iceConnectionState;
+    // A good path with a broken encryption on it: no other path mends that.
+    if (path === 'connected' || path === 'completed') return this.#end(new ProtocolError('failed', 'the encryption broke'));
+    this.#connection.probe();
+    if (this.#connection.state !== 'open') return;
+    if (performance.now() - this.#restarted > restartEvery) void this.#restart();
+    else if (this.pc.connectionState === 'failed') this.#end(new ProtocolError('failed', 'the path for media broke'));
   }
 }

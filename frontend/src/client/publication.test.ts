@@ -34,6 +34,7 @@ test('a lost session is taken over with the secret and never stopped', async () 
   const secret = vi.fn();
   p.onresume = secret;
   FakePeer.last.become('connected');
+  FakePeer.last.iceConnectionState = 'connected';
   FakePeer.last.become('failed');
   await vi.advanceTimersByTimeAsync(500);
   expect(FakeSocket.last.of('stop')).toEqual([]);
@@ -42,15 +43,32 @@ test('a lost session is taken over with the secret and never stopped', async () 
   expect(FakePeer.all[0]?.closed).toBe(true);
 });
 
-test('a new socket takes it over as well', async () => {
-  await publishing();
+test('a new socket takes the session along', async () => {
+  const p = await publishing();
   FakePeer.last.become('connected');
   FakeSocket.last.drop();
-  await vi.advanceTimersByTimeAsync(500);
+  await vi.advanceTimersByTimeAsync(0);
   answering(FakeSocket.last);
   FakeSocket.last.welcome();
   await settle();
-  expect(FakeSocket.last.of('publish')).toMatchObject([{ id: 'p2', resume: 'secret' }]);
+  expect(FakeSocket.last.of('publish')).toEqual([]);
+  expect(FakeSocket.last.of('restart')).toMatchObject([{ id: 'p1', session: 's-p1' }]);
+  expect(FakePeer.all.length).toBe(1);
+  expect(p.link).toBe('up');
+  expect(p.setTitle('Noon')).toBe(true);
+});
+
+test('a session that the server has given up is published anew with the secret', async () => {
+  await publishing();
+  FakePeer.last.become('connected');
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  const s = FakeSocket.last;
+  s.onsent = (m) => void (m.type === 'restart' && s.say({ ch: 'rtc', type: 'error', id: m.id, code: 'no_session', message: '' }));
+  s.welcome();
+  await settle();
+  expect(s.of('publish')).toMatchObject([{ id: 'p2', resume: 'secret' }]);
+  expect(s.of('stop')).toEqual([]);
 });
 
 test.each(['busy', 'replaced', 'denied', 'ended', 'unauthenticated', 'bad_name'])('%s is for a person to solve', async (code) => {

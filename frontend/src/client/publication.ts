@@ -53,6 +53,7 @@ export class Publication {
     for (const t of options.tracks) this.#tracks.set(t.kind as Kind, t);
     this.#keeper = new Keeper(connection, {
       prefix: 'p',
+      token: options.token || undefined,
       build: (pc) => this.#build(pc),
       ask: (id, sdp) => this.#ask(id, sdp),
       answered: (a) => {

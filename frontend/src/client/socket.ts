@@ -14,14 +14,17 @@ export interface SocketEvents {
   closed(why: ProtocolError): void;
 }
 
-/** The welcome has to come within this time, ms. */
-const openWithin = 10_000;
+/** The welcome has to come within this time after the opening, ms. */
+const welcomeWithin = 10_000;
 const pingEvery = 15_000;
 /** The first pings come quickly: the clock is wanted when the first frame is shown. */
 const firstPings = [0, 400, 800];
 const pongWithin = 10_000;
 /** Close code 1012 (RFC 6455 registry): the server goes, and its sessions with it. */
 const serviceRestart = 1012;
+/** A goodbye ends the sessions; any other code says that the client comes back for them. */
+const goodbye = 1000;
+const comesBack = 4000;
 
 export class Socket {
   // set at construction
@@ -31,14 +34,22 @@ export class Socket {
   // changed by events
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #pongDue: ReturnType<typeof setTimeout> | undefined;
+  /** When the pong is due, by performance.now(); Infinity when none is. */
+  #pongBy = Infinity;
   #welcomed = false;
   #done = false;
 
-  constructor(url: string, token: string | undefined, clock: ServerClock, events: SocketEvents) {
+  /** Opens within `openWithin` ms, or is closed. */
+  constructor(url: string, token: string | undefined, openWithin: number, clock: ServerClock, events: SocketEvents) {
     this.#clock = clock;
     this.#events = events;
     this.#ws = new WebSocket(url);
-    this.#ws.onopen = () => this.send({ type: 'hello', version: protocolVersion, ...(token === undefined ? {} : { token }) });
+    const silent = () => this.close(new ProtocolError('timeout', 'the server did not answer'));
+    this.#ws.onopen = () => {
+      clearTimeout(opening);
+      this.#after(welcomeWithin, () => void (this.#welcomed || silent()));
+      this.send({ type: 'hello', version: protocolVersion, ...(token === undefined ? {} : { token }) });
+    };
     this.#ws.onmessage = (e) => this.#take(e.data);
     this.#ws.onclose = (e) =>
       this.close(
@@ -46,9 +57,7 @@ export class Socket {
           ? new ProtocolError('shutdown', 'the server restarts')
           : new ProtocolError('connection_lost', 'the connection to the server closed'),
       );
-    this.#after(openWithin, () => {
-      if (!this.#welcomed) this.close(new ProtocolError('timeout', 'the server did not answer'));
-    });
+    const opening = this.#after(openWithin, silent);
   }
 
   /** Reports whether the message went out. */
@@ -58,21 +67,24 @@ export class Socket {
     return true;
   }
 
-  /** Asks the server for a sign of life; closes when none comes within ms. */
+  /** Asks the server for a sign of life; closes when none comes within ms, or by when it is due anyway. */
   probe(within: number): void {
-    if (!this.#welcomed) return;
+    const by = performance.now() + within;
+    if (!this.#welcomed || by >= this.#pongBy) return;
     clearTimeout(this.#pongDue);
+    this.#pongBy = by;
     this.#pongDue = setTimeout(() => this.close(new ProtocolError('timeout', 'the server is silent')), within);
     this.send({ type: 'ping', t: performance.now() });
   }
 
-  close(why: ProtocolError): void {
+  /** `forGood`: the server is told that its sessions end; otherwise they are gone on with over another socket. */
+  close(why: ProtocolError, forGood = false): void {
     if (this.#done) return;
     this.#done = true;
     for (const t of this.#timers) clearTimeout(t);
     clearTimeout(this.#pongDue);
     this.#ws.onopen = this.#ws.onmessage = this.#ws.onclose = null;
-    this.#ws.close();
+    this.#ws.close(forGood ? goodbye : comesBack);
     this.#events.closed(why);
   }
 
@@ -93,6 +105,7 @@ export class Socket {
   #dispatch(m: ServerMessage): void {
     if (m.type === 'pong') {
       clearTimeout(this.#pongDue);
+      this.#pongBy = Infinity;
       this.#clock.sample(m.t, performance.now(), m.time);
     } else if (m.type === 'welcome') {
       this.#welcomed = true;
@@ -114,11 +127,12 @@ export class Socket {
     });
   }
 
-  #after(ms: number, fn: () => void): void {
+  #after(ms: number, fn: () => void): ReturnType<typeof setTimeout> {
     const t = setTimeout(() => {
       this.#timers.delete(t);
       fn();
     }, ms);
     this.#timers.add(t);
+    return t;
   }
 }

@@ -8,11 +8,11 @@ afterEach(realBrowser);
 
 const live = { name: 'harbour', title: '', state: 'live', viewers: 1, tracks: [{ kind: 'video', codec: 'VP8' }] };
 
-async function watching(): Promise<Viewing> {
+async function watching(more: object = {}): Promise<Viewing> {
   const c = new Connection({ url: 'ws://test/ws' });
   const v = new Viewing(c, { stream: 'harbour', token: 'key' });
   v.start();
-  answering(FakeSocket.last);
+  answering(FakeSocket.last, more);
   FakeSocket.last.welcome();
   await settle();
   return v;
@@ -42,36 +42,130 @@ test('offers to receive both kinds and is up when connected', async () => {
   expect(v.link).toBe('up');
 });
 
-test('an interruption of 3 s gets an ICE restart, a shorter one none', async () => {
+const restart = { ch: 'rtc', type: 'restart', id: 'w1', session: 's-w1', token: 'key' };
+
+/** A new socket takes the old one's place. */
+async function reconnect(more: object = {}): Promise<void> {
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  answering(FakeSocket.last, more);
+  FakeSocket.last.welcome();
+  await settle();
+}
+
+test('an interruption gets an ICE restart at once, and the socket a test', async () => {
   const v = await up();
+  const pings = FakeSocket.last.of('ping').length;
   FakePeer.last.become('disconnected');
   expect(v.link).toBe('interrupted');
-  await vi.advanceTimersByTimeAsync(2000);
-  FakePeer.last.become('connected');
-  await vi.advanceTimersByTimeAsync(5000);
-  expect(FakeSocket.last.of('restart')).toEqual([]);
-  FakePeer.last.become('disconnected');
-  await vi.advanceTimersByTimeAsync(3000);
-  expect(FakeSocket.last.of('restart')).toEqual([{ ch: 'rtc', type: 'restart', id: 'w1', sdp: 'offer 2 restart' }]);
+  await settle();
+  expect(FakeSocket.last.of('restart')).toEqual([{ ...restart, sdp: 'offer 2 restart' }]);
+  expect(FakeSocket.last.of('ping').length).toBeGreaterThan(pings);
   FakePeer.last.become('connected');
   await settle();
   expect(v.link).toBe('up');
   expect(FakePeer.all.length).toBe(1);
 });
 
-test('a network that changed gets the restart at once', async () => {
+test('a network that changes over and over gets a restart a second', async () => {
   const v = await up();
   FakePeer.last.become('disconnected');
-  v.hurry();
-  await settle();
-  expect(FakeSocket.last.of('restart').length).toBe(1);
+  for (let i = 0; i < 30; i++) {
+    v.hurry();
+    await vi.advanceTimersByTimeAsync(100);
+  }
+  expect(FakeSocket.last.of('restart').length).toBe(3);
 });
 
-test('a failed path gets a new session, and the picture stays until the new one’s', async () => {
+test('a good path is not restarted', async () => {
+  const v = await up();
+  v.hurry();
+  await settle();
+  expect(FakeSocket.last.of('restart')).toEqual([]);
+});
+
+test('a failed path is looked for again in the same session', async () => {
+  const v = await up();
+  FakePeer.last.become('disconnected');
+  await vi.advanceTimersByTimeAsync(8000);
+  FakePeer.last.become('failed');
+  await settle();
+  expect(FakeSocket.last.of('restart').length).toBe(2);
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+  expect(FakePeer.all.length).toBe(1);
+});
+
+test('while the network is away nothing ends, and its return goes on with the session', async () => {
+  const v = await up();
+  const track = new FakeTrack('video');
+  FakePeer.last.ontrack?.({ track });
+  FakeSocket.last.drop();
+  FakePeer.last.become('disconnected');
+  for (let t = 0; t < 50; t += 5) {
+    await vi.advanceTimersByTimeAsync(5000);
+    if (t === 20) FakePeer.last.become('failed');
+    if (FakeSocket.last.readyState === 0) FakeSocket.last.drop();
+  }
+  expect(v.link).toBe('interrupted');
+  if (FakeSocket.last.readyState === 3) await vi.advanceTimersByTimeAsync(2000);
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  expect(FakeSocket.last.of('restart')).toEqual([{ ...restart, sdp: 'offer 2 restart' }]);
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+  expect(FakePeer.all.length).toBe(1);
+  expect(v.media.getTracks()).toEqual([track]);
+});
+
+test('a session that the server has given up is opened anew at once', async () => {
+  const v = await up();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  const s = FakeSocket.last;
+  answering(s);
+  const { onsent } = s;
+  s.onsent = (m) => (m.type === 'restart' ? say('error', { id: m.id, code: 'no_session' }) : onsent(m));
+  s.welcome();
+  await settle();
+  expect(s.of('restart').length).toBe(1);
+  expect(s.of('watch').map((m) => m.id)).toEqual(['w2']);
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+});
+
+test('a restart that comes too soon for the server is repeated', async () => {
+  const v = await up();
+  const s = FakeSocket.last;
+  s.onsent = (m) => void (m.type === 'restart' && say('error', { id: m.id, code: 'throttled', retryAfter: 1 }));
+  FakePeer.last.become('disconnected');
+  await settle();
+  answering(s);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(s.of('restart').length).toBe(2);
+  FakePeer.last.become('connected');
+  expect(v.link).toBe('up');
+});
+
+test('a restart uses the relays of the new socket', async () => {
+  await up();
+  const servers = [{ urls: ['turn:host:1?transport=tcp'], username: 'u', credential: 'c' }];
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.open();
+  say('ice', { iceServers: servers });
+  FakeSocket.last.say({ type: 'welcome', version: 1, server: 'test', time: 1 });
+  await settle();
+  expect(FakePeer.last.config.iceServers).toEqual(servers);
+});
+
+test('a broken encryption gets a new session, and the picture stays until the new one’s', async () => {
   const v = await up();
   const old = FakePeer.last;
   const first = new FakeTrack('video');
   old.ontrack?.({ track: first });
+  old.iceConnectionState = 'connected';
   old.become('failed');
   await settle();
   expect(v.link).toBe('interrupted');
@@ -96,16 +190,46 @@ test('a path that is never found is given up and looked for again', async () => 
   expect(FakePeer.all.length).toBe(2);
 });
 
-test('a new socket gets a new session at once', async () => {
+test('a new socket takes the session along, though its path is good', async () => {
   const v = await up();
-  FakeSocket.last.drop();
-  await vi.advanceTimersByTimeAsync(500);
-  answering(FakeSocket.last);
-  FakeSocket.last.welcome();
-  await settle();
+  await reconnect();
+  expect(v.link).toBe('up');
+  expect(FakeSocket.last.of('watch')).toEqual([]);
+  expect(FakeSocket.last.of('restart')).toEqual([{ ...restart, sdp: 'offer 2 restart' }]);
+});
+
+test('without a secret a new socket gets a new session', async () => {
+  const v = await watching({ session: undefined });
+  FakePeer.last.become('connected');
+  await reconnect();
   expect(FakeSocket.last.of('watch').map((m) => m.id)).toEqual(['w2']);
   FakePeer.last.become('connected');
   expect(v.link).toBe('up');
+});
+
+test('a path that never came after a restart is given up while the server answers', async () => {
+  const v = await up();
+  FakePeer.last.become('disconnected');
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(v.error?.code).toBe('unreachable');
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakePeer.all.length).toBe(2);
+});
+
+test('somebody else who signs in gets sessions of their own', async () => {
+  const c = new Connection({ url: 'ws://test/ws' });
+  const v = new Viewing(c, { stream: 'harbour' });
+  v.start();
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  FakePeer.last.become('connected');
+  c.reconnect();
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await settle();
+  expect(FakeSocket.last.of('restart')).toEqual([]);
+  expect(FakeSocket.last.of('watch').length).toBe(1);
 });
 
 test('a stream that is not live is waited for', async () => {

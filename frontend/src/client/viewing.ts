@@ -43,6 +43,7 @@ export class Viewing {
     this.#options = options;
     this.#keeper = new Keeper(connection, {
       prefix: 'w',
+      token: options.token || undefined,
       build: (pc) => this.#build(pc),
       ask: (id, sdp): Request => ({ type: 'watch', id, stream: options.stream, sdp, ...(options.token ? { token: options.token } : {}) }),
       answered: (_: Answer) => undefined,

@@ -59,10 +59,15 @@ export class Bell {
   }
 }
 
-/** Delays between tries: 0.5 s doubling to 10 s, each shortened at random by up to a half, so that a
- *  thousand clients of a server that restarts do not come back in one moment. */
+/** Delays between tries: given steps (ms), the last of them over and over, each shortened at random by up to a
+ *  half, so that a thousand clients of a server that restarts do not come back in one moment. */
 export class Backoff {
+  readonly #steps: readonly number[];
   #tries = 0;
+
+  constructor(steps: readonly number[]) {
+    this.#steps = steps;
+  }
 
   get tries(): number {
     return this.#tries;
@@ -74,7 +79,7 @@ export class Backoff {
 
   /** The next delay in ms, at least `least`. */
   next(least = 0): number {
-    const full = Math.min(10_000, 500 * 2 ** Math.min(this.#tries, 10));
+    const full = this.#steps[Math.min(this.#tries, this.#steps.length - 1)] ?? 0;
     this.#tries++;
     return Math.max(least, full * (0.5 + Math.random() / 2));
   }

@@ -20,7 +20,7 @@ export interface WireUser {
 export type Request =
   | { type: 'publish'; id: string; stream: string; sdp: string; title?: string; token?: string; resume?: string }
   | { type: 'watch'; id: string; stream: string; sdp: string; token?: string }
-  | { type: 'restart'; id: string; sdp: string };
+  | { type: 'restart'; id: string; sdp: string; session?: string; token?: string };
 
 /** The messages that have no answer of their own. */
 export type Notice =
@@ -42,6 +42,8 @@ export interface Answer {
   id: string;
   sdp: string;
   resume?: string;
+  /** The secret by which the session goes on over another connection. */
+  session?: string;
   iceServers?: RTCIceServer[];
 }
 
@@ -132,7 +134,7 @@ function parseWelcome(f: Fields): Welcome {
 }
 
 function parseAnswer(f: Fields): Answer {
-  const answer: Answer = { type: 'answer', id: string(f, 'id'), sdp: string(f, 'sdp'), ...given('resume', optionalString(f, 'resume')) };
+  const answer: Answer = { type: 'answer', id: string(f, 'id'), sdp: string(f, 'sdp'), ...given('resume', optionalString(f, 'resume')), ...given('session', optionalString(f, 'session')) };
   if (f.iceServers !== undefined) answer.iceServers = parseIceServers(f.iceServers);
   return answer;
 }

@@ -90,7 +90,7 @@ export class Arrival implements Readable<ArrivalState> {
   #connected(open: boolean): void {
     if (open) this.#store.patch({ problem: null });
     // One failed try is a blink.
-    else if (this.#connection.failures > 1) this.#store.patch({ problem: same(this.get().problem, problem('connection_lost')) });
+    else if (this.#connection.failingFor > 1000) this.#store.patch({ problem: same(this.get().problem, problem('connection_lost')) });
   }
 
   async #measure(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 /** The studio's log: what the server and this browser did, and why. Pure. */
 
 import type { LogLine, StudioPhase, UplinkStats } from './types';
+import { overWay } from './ways';
 
 const longest = 100;
 
@@ -21,8 +22,8 @@ export function phaseLine(from: StudioPhase, to: StudioPhase, stream: string, re
 
 /** What changed between two measurements that a broadcaster wants to know. */
 export function statsLine(old: UplinkStats | null, now: UplinkStats): [LogLine['mark'], string] | null {
-  if (now.path && now.path !== old?.path) {
-    return now.path === 'udp' ? ['ok', 'Sending over UDP.'] : ['half', 'UDP is blocked here. Sending over TCP, a little later.'];
+  if (now.way && now.way !== old?.way) {
+    return now.path === 'udp' ? ['ok', `Sending ${overWay(now.way)}.`] : ['half', `UDP is blocked here. Sending ${overWay(now.way)}, a little later.`];
   }
   if (now.codec && now.codec !== old?.codec) return ['ok', `Encoding ${now.codec}.`];
   if (!old || now.limited === old.limited) return null;

@@ -102,6 +102,26 @@ test('a relay that is reached over TCP is TCP', () => {
   expect(m.read(report(), now, true).stats.path).toBeNull();
 });
 
+test.each<[string | null, object]>([
+  ['udp', { protocol: 'udp', candidateType: 'host' }],
+  ['tcp', { protocol: 'tcp', candidateType: 'prflx' }],
+  ['relay-udp', { protocol: 'udp', candidateType: 'relay', relayProtocol: 'udp' }],
+  ['relay-tcp', { protocol: 'udp', candidateType: 'relay', relayProtocol: 'tcp' }],
+  ['relay-tls', { protocol: 'udp', candidateType: 'relay', relayProtocol: 'tls' }],
+  [null, {}],
+])('the way is %s with %j', (way, local) => {
+  expect(new ReceptionMeter().read(report(...path(local)), now, true).stats.way).toBe(way);
+});
+
+test('silence is counted in readings', () => {
+  const came = (bytesReceived: number) => report({ type: 'transport', bytesReceived });
+  const m = new ReceptionMeter();
+  const silent = [10, 20, 20, 20, 30].map((n) => m.read(came(n), now, true).silent);
+  expect(silent).toEqual([1, 0, 1, 2, 0]);
+  const u = new UplinkMeter();
+  expect([10, 20, 20].map((n) => (u.read(came(n)), u.silent))).toEqual([1, 0, 1]);
+});
+
 test('the uplink is measured like that', () => {
   const m = new UplinkMeter();
   const out = (timestamp: number, bytesSent: number) =>

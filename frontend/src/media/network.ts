@@ -1,13 +1,21 @@
 /** The device's network, as far as the browser tells. */
 
-/** Calls fn when the network is there again or is another one. Returns the end of it. */
+/**
+ * Calls fn when the network is there again or is another one, and when the page comes back from where it was not
+ * running: a tab that was frozen or kept for the back button. Returns the end of it.
+ */
 export function onNetworkChange(fn: () => void): () => void {
-  const connection = (navigator as { connection?: EventTarget }).connection;
-  globalThis.addEventListener?.('online', fn);
-  connection?.addEventListener?.('change', fn);
+  const shown = () => void (document.visibilityState === 'visible' && fn());
+  const pairs: [EventTarget | undefined, string, () => void][] = [
+    [globalThis, 'online', fn],
+    [globalThis, 'pageshow', fn],
+    [(navigator as { connection?: EventTarget }).connection, 'change', fn],
+    [globalThis.document, 'visibilitychange', shown],
+    [globalThis.document, 'resume', fn],
+  ];
+  for (const [target, event, heard] of pairs) target?.addEventListener?.(event, heard);
   return () => {
-    globalThis.removeEventListener?.('online', fn);
-    connection?.removeEventListener?.('change', fn);
+    for (const [target, event, heard] of pairs) target?.removeEventListener?.(event, heard);
   };
 }
 

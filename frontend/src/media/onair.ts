@@ -26,6 +26,8 @@ export interface OnAirOptions extends PublicationOptions {
 }
 
 const measureEvery = 1000;
+/** After this many measurements without a word of the server the network is doubted, and again every so many. */
+const doubtsEvery = 2;
 
 export class OnAir {
   // set at construction
@@ -115,6 +117,10 @@ export class OnAir {
       this.#measured = pc;
     }
     const report = await pc?.getStats().catch(() => null);
-    if (report && pc === this.#measured && this.#stops.length > 0) this.#events.measured(this.#meter.read(report));
+    if (report && pc === this.#measured && this.#stops.length > 0) {
+      this.#events.measured(this.#meter.read(report));
+      // Sooner than the browser tells: it waits for the path's own checks to fail.
+      if (this.#meter.silent > 0 && this.#meter.silent % doubtsEvery === 0) this.#connection.probe();
+    }
   }
 }

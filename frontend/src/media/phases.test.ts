@@ -12,7 +12,7 @@ function stream(state: StreamState): StreamInfo {
 function facts(f: Partial<Facts> & { code?: string; state?: StreamState }): Facts {
   return {
     link: f.link ?? 'up', error: f.code ? new ProtocolError(f.code, '') : null, stream: f.state ? stream(f.state) : null,
-    flowing: f.flowing ?? false, played: f.played ?? false, socketFailures: f.socketFailures ?? 0, offline: f.offline ?? false,
+    flowing: f.flowing ?? false, played: f.played ?? false, noServerFor: f.noServerFor ?? 0, offline: f.offline ?? false,
   };
 }
 
@@ -40,8 +40,8 @@ test.each<[string | undefined, PlayerPhase, Parameters<typeof facts>[0]]>([
   [undefined, 'live', { flowing: true, code: 'failed' }],
   ['unsupported_codec', 'cannot-play', { link: 'parked', code: 'unsupported_codec' }],
   ['offline', 'reconnecting', { offline: true }],
-  [undefined, 'connecting', { socketFailures: 1 }],
-  ['connection_lost', 'connecting', { socketFailures: 2 }],
+  [undefined, 'connecting', { noServerFor: 500 }],
+  ['connection_lost', 'connecting', { noServerFor: 3000 }],
   ['unreachable', 'connecting', { code: 'unreachable' }],
   [undefined, 'waiting', { link: 'parked', code: 'not_live' }],
 ])('the problem is %s when %s with %j', (code, phase, f) => {

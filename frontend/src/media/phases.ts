@@ -13,8 +13,8 @@ export interface Facts {
   flowing: boolean;
   /** Media came since the player started or since the stream last ended. */
   played: boolean;
-  /** How often the socket could not be opened; 0 while it is open. */
-  socketFailures: number;
+  /** For how long (ms) the socket could not be opened; 0 while it is open. */
+  noServerFor: number;
   offline: boolean;
 }
 
@@ -49,8 +49,8 @@ export function playerProblem(f: Facts, phase: PlayerPhase): Problem | null {
   if (phase === 'live') return null;
   if (phase === 'cannot-play' && f.error) return problemOf(f.error, 'watching', f.stream?.diagnoses);
   if (f.offline) return problem('offline');
-  // One failed try is a blink; a restart of the server takes a few.
-  if (f.socketFailures > 1) return problem('connection_lost');
+  // A change of networks is a blink; a restart of the server takes longer.
+  if (f.noServerFor > 2000) return problem('connection_lost');
   if (f.error && !restful.has(f.error.code) && f.error.code !== 'renewed') return problemOf(f.error, 'watching');
   return null;
 }

@@ -13,6 +13,9 @@ import { same, Store } from './store';
 import type { PlayerState, Readable } from './types';
 
 const readEvery = 500;
+/** After this many readings without a packet of a live stream the network is doubted, and again every so many. */
+const doubtsAfter = 2;
+const doubtsEvery = 4;
 /** Without media for this long (ms) a live stream is not live here. */
 const stallsAfter = 2000;
 /** And for this long, the session is thought to be broken though its path is good. */
@@ -168,8 +171,10 @@ export class PlayerStore implements Readable<PlayerState> {
 
   #take(report: RTCStatsReport): void {
     const wantsVideo = this.#viewing?.stream?.tracks.some((t) => t.kind === 'video') ?? true;
-    const { stats, delay, alive, sound } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
+    const { stats, delay, alive, silent, sound } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
     if (alive) this.#mediaCame();
+    // Sooner than the browser tells: it waits for the path's own checks to fail.
+    if (this.#played && this.#viewing?.stream?.state === 'live' && silent % doubtsEvery === doubtsAfter) this.#connection.probe();
     this.#hears(sound);
     // Signs of life are wanted often, numbers that change more than once a second cannot be read.
     if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? (delay ?? this.get().delay) : null });
@@ -203,7 +208,7 @@ export class PlayerStore implements Readable<PlayerState> {
       stream: v.stream,
       flowing: this.#flowing(),
       played: this.#played,
-      socketFailures: c.state === 'open' ? 0 : c.failures,
+      noServerFor: c.failingFor,
       offline: isOffline(),
     };
     const phase = phaseOf(facts);

@@ -1,6 +1,6 @@
 /** What a player measures of the media that it receives. Knows reports, no connection and no element. */
 
-import { Deltas, codecOf, entries, find, num, pathOf, type Stat } from './report';
+import { Deltas, codecOf, entries, find, num, received, routeOf, type Stat } from './report';
 import type { PlayerStats } from './types';
 
 /** NTP counts from 1900, the web from 1970 (ms). */
@@ -14,6 +14,8 @@ export interface Reception {
   delay: number | null;
   /** Media has come since the last reading. */
   alive: boolean;
+  /** How many readings in a row saw nothing come from the server. */
+  silent: number;
   /** Sound has come on this connection: a track is there for streams without sound as well. */
   sound: boolean;
 }
@@ -22,11 +24,13 @@ export class ReceptionMeter {
   #deltas = new Deltas();
   /** The last delay that was believed of the playout time, in seconds. */
   #believed: number | null = null;
+  #silent = 0;
 
   /** Forgets the counters: another connection counts anew. */
   reset(): void {
     this.#deltas = new Deltas();
     this.#believed = null;
+    this.#silent = 0;
   }
 
   /** Takes one report. `serverNow` is the server's clock at that time, ms since 1970. */
@@ -34,7 +38,8 @@ export class ReceptionMeter {
     const all = entries(report);
     const video = find(all, 'inbound-rtp', 'video');
     const audio = find(all, 'inbound-rtp', 'audio');
-    const { path, rttMs } = pathOf(all);
+    const { path, way, rttMs } = routeOf(all);
+    this.#silent = this.#deltas.of('received', received(all)) > 0 ? 0 : this.#silent + 1;
     const frames = this.#deltas.of('frames', num(video, 'framesDecoded'));
     const packets = this.#deltas.of('packets', num(audio, 'packetsReceived'));
     const stats: PlayerStats = {
@@ -51,9 +56,16 @@ export class ReceptionMeter {
       framesDecoded: num(video, 'framesDecoded'),
       freezes: num(video, 'freezeCount'),
       path,
+      way,
       audioEnergy: num(audio, 'totalAudioEnergy'),
     };
-    return { stats, delay: this.#delay(video ?? audio, serverNow, rttMs), alive: frames > 0 || (!wantsVideo && packets > 0), sound: num(audio, 'packetsReceived') > 0 };
+    return {
+      stats,
+      delay: this.#delay(video ?? audio, serverNow, rttMs),
+      alive: frames > 0 || (!wantsVideo && packets > 0),
+      silent: this.#silent,
+      sound: num(audio, 'packetsReceived') > 0,
+    };
   }
 
   #bitrate(video: Stat | undefined, audio: Stat | undefined): number {

@@ -1,6 +1,6 @@
 /** Reading RTCStatsReports, whose fields differ from browser to browser. */
 
-import type { Path } from './types';
+import type { Path, Way } from './types';
 
 export type Stat = Record<string, unknown>;
 
@@ -27,19 +27,34 @@ export function codecOf(all: Stat[], rtp: Stat | undefined): string {
   return typeof mime === 'string' ? mime.slice(mime.indexOf('/') + 1) : '';
 }
 
-/** The path in use and its round trip. */
-export function pathOf(all: Stat[]): { path: Path | null; rttMs: number | null } {
+/** Bytes that have come from the server, of whatever kind. */
+export function received(all: Stat[]): number {
+  const counted = all.filter((s) => s.type === 'transport');
+  const from = counted.length > 0 ? counted : all.filter((s) => s.type === 'candidate-pair');
+  return from.reduce((sum, s) => sum + num(s, 'bytesReceived'), 0);
+}
+
+export interface Route {
+  path: Path | null;
+  way: Way | null;
+  rttMs: number | null;
+}
+
+/** The way in use and its round trip. */
+export function routeOf(all: Stat[]): Route {
   const transport = all.find((s) => s.type === 'transport' && s.selectedCandidatePairId !== undefined);
   const pair = transport
     ? all.find((s) => s.id === transport.selectedCandidatePairId)
     : all.find((s) => s.type === 'candidate-pair' && (s.selected === true || (s.nominated === true && s.state === 'succeeded')));
-  if (!pair) return { path: null, rttMs: null };
+  if (!pair) return { path: null, way: null, rttMs: null };
   const local = all.find((s) => s.id === pair.localCandidateId);
   // A relayed candidate is UDP by name; what matters is how this device reaches the relay.
   const protocol = local?.relayProtocol ?? local?.protocol;
   const path = protocol === 'udp' ? 'udp' : typeof protocol === 'string' ? 'tcp' : null;
   const rtt = pair.currentRoundTripTime;
-  return { path, rttMs: typeof rtt === 'number' ? rtt * 1000 : null };
+  const relayed = local?.candidateType === 'relay' || local?.relayProtocol !== undefined;
+  const way = relayed && path ? (protocol === 'tls' ? 'relay-tls' : (`relay-${path}` as const)) : path;
+  return { path, way, rttMs: typeof rtt === 'number' ? rtt * 1000 : null };
 }
 
 /** Differences of growing counters from one reading to the next; a new session starts them anew. */

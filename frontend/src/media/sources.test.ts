@@ -204,6 +204,8 @@ describe('Arrival', () => {
     expect(a.get().problem).toBeNull();
     FakeSocket.last.drop();
     await vi.advanceTimersByTimeAsync(1200);
+    FakeSocket.last.drop();
+    await vi.advanceTimersByTimeAsync(1000);
     expect(a.get().problem?.code).toBe('connection_lost');
     FakeSocket.last.welcome();
     await settle();

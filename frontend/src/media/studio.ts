@@ -248,7 +248,7 @@ export class StudioStore implements Readable<StudioState> {
     if (phase === 'live') return null;
     if (isOffline()) return problem('offline');
     if (air.error && air.error.code !== 'renewed') return publishingProblem(air.error, air.keyed);
-    return this.#connection.state === 'waiting' && this.#connection.failures > 1 ? problem('connection_lost') : null;
+    return this.#connection.failingFor > 2000 ? problem('connection_lost') : null;
   }
 
   #measured(measured: UplinkStats): void {

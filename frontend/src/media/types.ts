@@ -20,8 +20,11 @@ export type { DataMessage, Diagnosis, StreamInfo, StreamState, TrackInfo } from 
 /** 'waiting': nobody is live yet, the player starts by itself when somebody is. */
 export type PlayerPhase = 'connecting' | 'waiting' | 'live' | 'reconnecting' | 'away' | 'ended' | 'cannot-play';
 
-/** How packets travel: straight (UDP) or by a relay over TCP. */
+/** What carries the packets to and from this device. */
 export type Path = 'udp' | 'tcp';
+
+/** The way that they take: straight to the server's media, or by its relay for networks that let nothing else through. */
+export type Way = Path | 'relay-udp' | 'relay-tcp' | 'relay-tls';
 
 export interface PlayerState {
   phase: PlayerPhase;
@@ -66,6 +69,7 @@ export interface PlayerStats {
   framesDecoded: number;
   freezes: number;
   path: Path | null;
+  way: Way | null;
   /** Sum of the sound's energy so far; it grows while there is sound. */
   audioEnergy: number;
 }
@@ -99,6 +103,7 @@ export interface UplinkStats {
   fps: number;
   codec: string;
   path: Path | null;
+  way: Way | null;
   /** What holds the picture back: '' (nothing), 'cpu', 'bandwidth' or 'other'. */
   limited: string;
 }

@@ -51,10 +51,11 @@ test('the log says what happened and stays short', () => {
 });
 
 test('the log tells changes of the uplink once', () => {
-  const s: UplinkStats = { bitrate: 0, rttMs: 1, lossPercent: 0, width: 0, height: 0, fps: 0, codec: 'VP8', path: 'udp', limited: '' };
+  const s: UplinkStats = { bitrate: 0, rttMs: 1, lossPercent: 0, width: 0, height: 0, fps: 0, codec: 'VP8', path: 'udp', way: 'udp', limited: '' };
   expect(statsLine(null, s)?.[1]).toContain('UDP');
   expect(statsLine(s, s)).toBeNull();
-  expect(statsLine(s, { ...s, path: 'tcp' })?.[0]).toBe('half');
+  expect(statsLine(s, { ...s, path: 'tcp', way: 'tcp' })).toEqual(['half', expect.stringContaining('over TCP')]);
+  expect(statsLine(s, { ...s, path: 'tcp', way: 'relay-tls' })).toEqual(['half', expect.stringContaining('over the TLS relay')]);
   expect(statsLine(s, { ...s, limited: 'bandwidth' })?.[1]).toContain('slow');
   expect(statsLine({ ...s, limited: 'cpu' }, s)?.[0]).toBe('ok');
 });

@@ -22,7 +22,7 @@ export function veilFor(s: PlayerState, now: number): Veil | null {
     case 'live':
       return s.autoplayBlocked ? { ...plain, look: null, title: '', text: '', action: 'sound' } : null;
     case 'connecting':
-      return { ...plain, look: 'slats', keying: true, title: 'Connecting', text: s.problem?.message ?? 'Trying UDP. If that is blocked, TCP is next.' };
+      return { ...plain, look: 'slats', keying: true, title: 'Connecting', text: s.problem?.message ?? 'Trying UDP, TCP and relays at the same time.' };
     case 'waiting':
       return { ...plain, look: 'slats', title: 'Not live yet', text: 'This page starts by itself when the stream does.' };
     case 'reconnecting':
