@@ -27,10 +27,16 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		remove()
-		os.Exit(code)
-	}))
+	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1") // the ACME server of the tests
+	_ = os.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),          // has no end
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).permit"), // one for each authority, for ever
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),               // sees after 5 s that it may end
+		goleak.Cleanup(func(code int) {
+			remove()
+			os.Exit(code)
+		}))
 }
 
 // buffer is what a server printed, while it runs.
