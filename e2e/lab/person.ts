@@ -15,6 +15,9 @@ export type BrowserName = (typeof browsers)[number];
 /** A tab of either browser: what Playwright's and Puppeteer's pages have in common. */
 export type Tab = Pick<Page, 'evaluate' | 'close'> & { goto: (url: string) => Promise<unknown> };
 
+/** A page that waits for a stream is never wholly loaded: its video element holds that back. */
+const loaded = { waitUntil: 'domcontentloaded', timeout: 20_000 } as const;
+
 /** A browser on some machine of the laboratory. */
 export interface Person {
   /** Opens a tab with nothing kept from any other. */
@@ -34,8 +37,8 @@ async function inChromium(host: Host, url: string): Promise<Person> {
     const context = await browser.newContext({ permissions: ['camera', 'microphone'], ignoreHTTPSErrors: true });
     await context.addInitScript(prepare);
     const page = await context.newPage();
-    page.on('close', () => void context.close().catch(() => undefined));
-    return page;
+    const goto = (url: string) => page.goto(url, loaded);
+    return { goto, evaluate: page.evaluate.bind(page), close: () => context.close() };
   };
   return { tab, close: () => browser.close() };
 }
@@ -60,7 +63,7 @@ async function inFirefox(host: Host): Promise<Person> {
       await page.close();
       await context.close();
     };
-    return { goto: (url: string) => page.goto(url), evaluate: page.evaluate.bind(page), close } as unknown as Tab;
+    return { goto: (url: string) => page.goto(url, loaded), evaluate: page.evaluate.bind(page), close } as unknown as Tab;
   };
   const close = async () => {
     await browser.close();
