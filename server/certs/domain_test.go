@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	_ = os.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
 	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"), // has no end
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),          // has no end
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).permit"), // one for each authority, for ever
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),               // sees after 5 s that it may end
 	)
