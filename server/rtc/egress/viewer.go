@@ -154,7 +154,7 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 		}
 		v.heard(time.Now())
 	case b[0] >= 20 && b[0] < 64:
-		v.dtls.Receive(b, from)
+		v.dtls.Receive(b, v.engine.port.Remote(from)) // which counts handshakes by network
 	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
 		v.feedback(b)
 	}
