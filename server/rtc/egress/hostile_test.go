@@ -320,8 +320,9 @@ func TestFaultCostsOneViewer(t *testing.T) {
 	b.packets(true, 3)
 	broken, sound := b.watch(chromiumOffer), b.watch(chromiumOffer)
 	broken.out = &srtp.Context{} // panics when used
+	b.packets(false, 1)
 	b.serve()
-	sound.hear(3)
+	sound.hear(4)
 	<-broken.Done()
 	require.ErrorIs(t, broken.Reason(), ErrFault)
 	b.packets(false, 1)

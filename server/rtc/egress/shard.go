@@ -80,8 +80,8 @@ func (s *shard) run(stop <-chan struct{}) {
 		case now := <-reports.C:
 			s.report(now)
 		}
-		s.read()
 		s.soonest = 0
+		s.read()
 		for _, g := range s.groups {
 			s.serve(g)
 		}
@@ -159,7 +159,9 @@ func (s *shard) remove(v *Viewer) {
 	g.stale = true
 }
 
-// retrack looks for tracks that are new or have changed their codec.
+// retrack looks for tracks that are new or have changed their codec, and goes
+// on with the viewer. The stream's other viewers are not looked at: what one
+// who joins costs does not depend on how many there are.
 func (s *shard) retrack(v *Viewer) {
 	g := s.groups[v.sub.Stream()]
 	if g == nil || v.out == nil {
@@ -167,6 +169,7 @@ func (s *shard) retrack(v *Viewer) {
 	}
 	lacks := false
 	for _, l := range v.lanes {
+		before := l.track
 		if t := choose(g.stream, l.kind, l.payloads); t != nil {
 			g.attach(t)
 			l.use(t)
@@ -174,15 +177,15 @@ func (s *shard) retrack(v *Viewer) {
 			l.drop()
 			lacks = true
 		}
+		g.stale = g.stale || before != nil && before != l.track
 	}
-	g.stale = true
 	if lacks {
 		if err := v.unplayable(g.stream); err != nil {
 			go v.Close(err)
 			return
 		}
 	}
-	g.ready.Store(true)
+	s.feed(g, v, time.Now())
 }
 
 // serve sends what a stream's viewers have not got yet.
