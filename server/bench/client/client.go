@@ -257,7 +257,9 @@ func (c *Client) Close() {
 	if c.dtls != nil {
 		_ = c.dtls.Close()
 	}
-	_ = c.pipe.Close()
+	if c.pipe != nil {
+		_ = c.pipe.Close()
+	}
 	c.socket.close()
 	c.reading.Wait()
 	c.running.Wait()
@@ -286,6 +288,7 @@ func (c *Client) Deafen() error {
 	_ = c.pipe.Close()
 	c.running.Wait()
 	c.keys.Store(nil)
-	c.dtls, c.handler, c.answer.addresses = nil, nil, nil
+	c.dtls, c.pipe, c.reached, c.nominated = nil, nil, nil, nil
+	c.handler, c.answer.addresses = nil, nil
 	return nil
 }

@@ -114,7 +114,8 @@ func readAnswer(text string, like netip.Addr) (*answer, error) {
 	case len(a.addresses) == 0:
 		return nil, fmt.Errorf("%w: it names no UDP address that can be reached from %s", ErrAnswer, like)
 	}
-	a.remote = newCredentials(ufrag, password)
+	a.remote = newCredentials(strings.Clone(ufrag), strings.Clone(password)) // or the whole text would stay
+	a.print = strings.Clone(a.print)
 	return a, nil
 }
 

@@ -23,7 +23,10 @@ var errNoBatch = errors.New("this needs Linux: only its kernel can throw away wh
 
 // audience are the viewers, in the order of their joining.
 type audience struct {
-	// set by join
+	// set at construction
+	identity *client.Identity
+
+	// owned by join, then by keep
 	clients     []*client.Client
 	first, last *probe
 	joining     time.Duration
@@ -33,28 +36,25 @@ type audience struct {
 	cpu     atomic.Int64 // ns that keep has used
 }
 
-// join connects the viewers one after another, the probes first and last.
-func (a *audience) join(ctx context.Context, h *house, viewers int) error {
-	id, err := client.NewIdentity()
-	if err != nil {
-		return err
-	}
+// join connects the viewers up to number upTo of all, one after another. The
+// first and the last one are probes.
+func (a *audience) join(ctx context.Context, h *house, upTo, all int) error {
 	began := time.Now()
-	for i := range viewers {
+	for i := len(a.clients); i < upTo; i++ {
 		p := &probe{}
 		switch i {
 		case 0:
 			a.first = p
-		case viewers - 1:
+		case all - 1:
 			a.last = p
 			if err := sleep(ctx, settleTime); err != nil { // so that it is the last in the order of sending, too
 				return err
 			}
 		}
-		if err := a.connect(ctx, h, id, p); err != nil {
+		if err := a.connect(ctx, h, p); err != nil {
 			return fmt.Errorf("viewer %d could not join: %w", i+1, err)
 		}
-		if i != 0 && i != viewers-1 {
+		if i != 0 && i != all-1 {
 			if err := p.client.Deafen(); err != nil {
 				return fmt.Errorf("viewer %d: %w", i+1, err)
 			}
@@ -64,8 +64,8 @@ func (a *audience) join(ctx context.Context, h *house, viewers int) error {
 	return sleep(ctx, settleTime)
 }
 
-func (a *audience) connect(ctx context.Context, h *house, id *client.Identity, p *probe) (err error) {
-	if p.client, err = client.New(id, net.IPv4(127, 0, 0, 1), p); err != nil {
+func (a *audience) connect(ctx context.Context, h *house, p *probe) (err error) {
+	if p.client, err = client.New(a.identity, net.IPv4(127, 0, 0, 1), p); err != nil {
 		return err
 	}
 	a.clients = append(a.clients, p.client)

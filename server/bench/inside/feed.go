@@ -146,6 +146,19 @@ func (f *feeder) paced(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// settle takes back to the stream every viewer that could not follow, with a
+// keyframe, and waits until all is sent.
+func (f *feeder) settle(ctx context.Context) error {
+	f.frame(true, keyPackets)
+	for before := f.house.done() - 1; f.house.done() != before; {
+		before = f.house.done()
+		if err := sleep(ctx, settleTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // flatOut writes bursts for d, each when the one before has been sent to all
 // viewers, and returns how many packets were.
 func (f *feeder) flatOut(ctx context.Context, d time.Duration, viewers int) (packets uint64, err error) {

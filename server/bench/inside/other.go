@@ -12,6 +12,8 @@ func processCPU() time.Duration { return 0 }
 
 func threadCPU() time.Duration { return 0 }
 
+func waitedForCore() time.Duration { return 0 }
+
 func residentBytes() int64 { return 0 }
 
 type limit struct{}

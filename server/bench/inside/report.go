@@ -35,8 +35,9 @@ type PacedReport struct {
 	Packets     uint64        `json:"packets"`  // sent to all viewers
 	Expected    uint64        `json:"expected"` // written, times the viewers
 	CPU         Spread        `json:"cpu_ns_per_packet"`
-	Client      Spread        `json:"client_cpu_ns_per_packet"` // of that, what this program spent on the viewers' side
-	CPUPercent  float64       `json:"cpu_percent"`              // of one core
+	Client      Spread        `json:"client_cpu_ns_per_packet"`  // of that, what this program spent on the viewers' side
+	CPUPercent  float64       `json:"cpu_percent"`               // of one core
+	WaitPercent float64       `json:"waited_for_a_core_percent"` // of the time, all threads
 	Allocations Spread        `json:"allocations_per_packet"`
 	First       LatencyReport `json:"first_viewer"` // in the order of sending
 	Last        LatencyReport `json:"last_viewer"`
@@ -200,8 +201,27 @@ func (r *Report) WriteText(w io.Writer) error {
 	m := r.Memory
 	row("MEMORY", "heap and stacks %.1f KB, RSS %.1f KB, %.2f goroutines a viewer", float64(m.Heap)/1000, float64(m.Resident)/1000, m.Goroutines)
 	row("join", "%.2f ms one after another, both ends", m.JoinMs)
+	for _, text := range r.warnings() {
+		row("WARNING", "%s", text)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// warnings say what makes a figure doubtful.
+func (r *Report) warnings() (list []string) {
+	p := r.Paced
+	if p.WaitPercent > 5 {
+		list = append(list, fmt.Sprintf("for %.0f %% of the time a thread was ready and had no core, as other programs were busy: "+
+			"the latency is theirs as well, and cold caches make every packet dearer", p.WaitPercent))
+	}
+	if p.Packets < p.Expected {
+		list = append(list, fmt.Sprintf("only %d of %d packets were sent: the sender did not keep up", p.Packets, p.Expected))
+	}
+	if p.First.Received < p.First.Expected || p.Last.Received < p.Last.Expected {
+		list = append(list, "a probe did not get all packets of video")
+	}
+	return list
 }
 
 // spread returns the spread of values; zero if there are none.

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/client"
 )
 
 // Each figure is taken this often, and the spread of what came is reported.
@@ -20,6 +22,9 @@ const warmup = keyframeEvery
 // historyFrames is what the hub holds: from the keyframe before the newest one
 // on, or a little less.
 const historyFrames = 3 * framesPerSecond
+
+// earlyViewers join before the memory is read for the first time.
+const earlyViewers = MinViewers - 1
 
 // How long one repetition flat out is: a share of the paced part.
 const (
@@ -54,6 +59,10 @@ func Run(ctx context.Context, cfg Config, progress io.Writer) (_ *Report, err er
 	if runtime.GOOS != "linux" {
 		return nil, errNoBatch
 	}
+	id, err := client.NewIdentity()
+	if err != nil {
+		return nil, err
+	}
 	h, err := openHouse(ctx)
 	if err != nil {
 		return nil, err
@@ -61,6 +70,7 @@ func Run(ctx context.Context, cfg Config, progress io.Writer) (_ *Report, err er
 	stop := h.run(context.WithoutCancel(ctx))
 	defer func() { err = errors.Join(err, stop()) }()
 	r := &run{cfg: cfg, progress: progress, house: h, feeder: newFeeder(h), report: newReport(cfg)}
+	r.audience.identity = id
 	if err := h.publish(ctx); err != nil {
 		return nil, err
 	}
@@ -73,9 +83,12 @@ func Run(ctx context.Context, cfg Config, progress io.Writer) (_ *Report, err er
 
 // all does the parts in their order.
 func (r *run) all(ctx context.Context) error {
-	before := r.fillHistory()
 	r.say("joining %d viewers", r.cfg.Viewers)
-	if err := r.audience.join(ctx, r.house, r.cfg.Viewers); err != nil {
+	before, err := r.baseline(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.audience.join(ctx, r.house, r.cfg.Viewers, r.cfg.Viewers); err != nil {
 		return err
 	}
 	keeping, stop := context.WithCancel(ctx)
@@ -89,23 +102,31 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.pacedPart(ctx); err != nil {
 		return err
 	}
-	r.report.Memory = readMemory().since(before, r.cfg.Viewers)
-	r.report.Memory.JoinMs = milliseconds(r.audience.joining) / float64(r.cfg.Viewers)
+	more := r.cfg.Viewers - earlyViewers
+	r.report.Memory = readMemory().since(before, more)
+	r.report.Memory.JoinMs = round3(milliseconds(r.audience.joining) / float64(more))
 	return r.flatPart(ctx)
 }
 
-// fillHistory writes as much as the hub ever holds of the stream, so that it
-// does not count as the viewers', returns the memory then, and begins anew
-// with a keyframe.
-func (r *run) fillHistory() memory {
+// baseline is the memory with two viewers, who bring into it what the first of
+// all needs once, and with as much of the stream as the hub ever holds. Then
+// the stream begins anew with a keyframe.
+func (r *run) baseline(ctx context.Context) (memory, error) {
 	r.feeder.frame(true, keyPackets)
+	r.feeder.sound()
+	if err := r.audience.join(ctx, r.house, earlyViewers, r.cfg.Viewers); err != nil {
+		return memory{}, err
+	}
 	for range historyFrames {
 		r.feeder.frame(false, framePackets)
 		r.feeder.sound()
 	}
+	if err := sleep(ctx, settleTime); err != nil {
+		return memory{}, err
+	}
 	before := readMemory()
 	r.feeder.frame(true, keyPackets)
-	return before
+	return before, nil
 }
 
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.progress, format+"\n", args...) }
@@ -119,7 +140,7 @@ func (r *run) pacedPart(ctx context.Context) error {
 		return err
 	}
 	r.feeder.measured = true
-	all := r.beginWindow()
+	all, waited := r.beginWindow(), waitedForCore()
 	for range repetitions {
 		w := r.beginWindow()
 		if err := r.feeder.paced(ctx, r.cfg.Duration/repetitions); err != nil {
@@ -135,6 +156,7 @@ func (r *run) pacedPart(ctx context.Context) error {
 	end := &r.windows[repetitions-1]
 	end.first, end.last = end.first.and(all.first), end.last.and(all.last)
 	r.report.Paced = r.pacedReport(all)
+	r.report.Paced.WaitPercent = round3(100 * (waitedForCore() - waited).Seconds() / r.cfg.Duration.Seconds())
 	return nil
 }
 
@@ -150,6 +172,9 @@ func (r *run) flatPart(ctx context.Context) error {
 	}
 	defer l.close()
 	r.say("flat out and at the limit, %d times in turn", repetitions)
+	if err := r.feeder.settle(ctx); err != nil {
+		return err
+	}
 	var rounds []round
 	d := min(r.cfg.Duration/burstShare, burstMost)
 	for n := range repetitions + 1 {

@@ -3,6 +3,7 @@ package inside
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -21,6 +22,20 @@ func usage(who int) time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// waitedForCore is how long this process's threads have been ready to run and
+// had no core.
+func waitedForCore() (sum time.Duration) {
+	files, _ := filepath.Glob("/proc/self/task/*/schedstat")
+	for _, file := range files {
+		b, _ := os.ReadFile(file) // a thread may have ended
+		if fields := bytes.Fields(b); len(fields) > 1 {
+			ns, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
 }
 
 // residentBytes is the resident size of this process.
