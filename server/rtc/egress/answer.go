@@ -67,11 +67,11 @@ func (a *answerer) section(s offer.Section, c lite.Credentials) {
 	a.line("a=fingerprint:%s", a.hash)
 	a.line("a=ice-ufrag:%s", c.Ufrag)
 	a.line("a=ice-pwd:%s", c.Password)
-	if id := a.viewer.transportID; id != 0 {
+	if id := l.transportID; id != 0 {
 		a.line("a=extmap:%d %s", id, transportCC)
 	}
 	for _, p := range l.payloads {
-		a.payload(p)
+		a.payload(l, p)
 	}
 	a.sources(s, l)
 	a.ways()
@@ -88,7 +88,7 @@ func formats(list []payload) string {
 	return b.String()
 }
 
-func (a *answerer) payload(p payload) {
+func (a *answerer) payload(l *lane, p payload) {
 	channels := ""
 	if p.codec.Channels > 1 {
 		channels = fmt.Sprintf("/%d", p.codec.Channels)
@@ -97,7 +97,7 @@ func (a *answerer) payload(p payload) {
 	if p.codec.Fmtp != "" {
 		a.line("a=fmtp:%d %s", p.pt, p.codec.Fmtp)
 	}
-	a.feedback(p)
+	a.feedback(l, p)
 	if p.rtx != 0 {
 		a.line("a=rtpmap:%d rtx/%d", p.rtx, p.codec.ClockRate)
 		a.line("a=fmtp:%d apt=%d", p.rtx, p.pt)
@@ -107,8 +107,8 @@ func (a *answerer) payload(p payload) {
 // feedback says what the viewer may send about a payload (RFC 4585 section
 // 4.2). With numbers for the whole transport, no packet can be sent again as it
 // was: nothing is repeated of what has no retransmission format.
-func (a *answerer) feedback(p payload) {
-	numbered := a.viewer.transportID != 0
+func (a *answerer) feedback(l *lane, p payload) {
+	numbered := l.transportID != 0
 	if p.nack && (p.rtx != 0 || !numbered) {
 		a.line("a=rtcp-fb:%d nack", p.pt)
 	}

@@ -54,12 +54,12 @@ func (b *batch) media(l *lane, p *media.Packet, size int) {
 		return
 	}
 	size = max(size, len(p.Payload))
-	plain := b.packet(size)
+	plain := b.packet(l, size)
 	if plain == nil {
 		return
 	}
 	h := putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
-	n := copy(b.extend(plain, h), p.Payload)
+	n := copy(b.extend(l, plain, h), p.Payload)
 	pad(plain, size-n)
 	l.packets++
 	l.octets += uint32(n)
@@ -72,20 +72,20 @@ func (b *batch) media(l *lane, p *media.Packet, size int) {
 // so that no SRTP index ever protects two different packets.
 func (b *batch) repeat(l *lane, p *media.Packet, number uint16) {
 	if l.payload.rtx == 0 {
-		plain := b.packet(len(p.Payload))
+		plain := b.packet(l, len(p.Payload))
 		if plain != nil {
 			h := putHeader(plain, p.Marker, l.payload.pt, number, l.stamp(p), l.ssrc)
-			copy(b.extend(plain, h), p.Payload)
+			copy(b.extend(l, plain, h), p.Payload)
 			b.add(plain)
 		}
 		return
 	}
-	plain := b.packet(2 + len(p.Payload))
+	plain := b.packet(l, 2+len(p.Payload))
 	if plain == nil {
 		return
 	}
 	h := putHeader(plain, p.Marker, l.payload.rtx, l.rtxSeq, l.stamp(p), l.rtxSSRC)
-	rest := b.extend(plain, h)
+	rest := b.extend(l, plain, h)
 	binary.BigEndian.PutUint16(rest, number)
 	copy(rest[2:], p.Payload)
 	l.rtxSeq++
@@ -114,29 +114,32 @@ func pad(b []byte, n int) {
 	b[len(b)-1] = byte(n)
 }
 
-// packet returns room for an RTP packet of the viewer's with n bytes of
-// payload; nil for one that is larger than any datagram we take.
-func (b *batch) packet(n int) []byte {
-	if b.viewer.transportID != 0 {
+// packet returns room for a packet of the lane with n bytes of payload; nil for
+// one that is larger than any datagram we take.
+func (b *batch) packet(l *lane, n int) []byte {
+	if l.transportID != 0 {
 		n += extensionSize
 	}
 	return b.room(headerSize + n)
 }
 
-// extend numbers the packet for the viewer's path and, when the viewer reports
-// on that, writes the transport-wide sequence number behind the header
-// (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns what is left
-// of the packet.
-func (b *batch) extend(plain []byte, h int) []byte {
-	number := b.viewer.flow.Sent(len(plain)+overhead, b.now)
-	id := b.viewer.transportID
-	if id == 0 {
+// extend notes the packet on the viewer's path and, when the viewer reports on
+// the lane's packets there, writes the transport-wide sequence number behind the
+// header (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns what
+// is left of the packet.
+func (b *batch) extend(l *lane, plain []byte, h int) []byte {
+	flow := &b.viewer.flow
+	if l.transportID == 0 && flow.Tracked() { // a number that is never reported would look lost
+		return plain[h:]
+	}
+	number := flow.Sent(len(plain)+overhead, b.now)
+	if l.transportID == 0 {
 		return plain[h:]
 	}
 	plain[0] |= 0x10
 	e := plain[h : h+extensionSize]
 	e[0], e[1], e[2], e[3] = 0xBE, 0xDE, 0, 1
-	e[4], e[5], e[6], e[7] = id<<4|1, byte(number>>8), byte(number), 0
+	e[4], e[5], e[6], e[7] = l.transportID<<4|1, byte(number>>8), byte(number), 0
 	return plain[h+extensionSize:]
 }
 

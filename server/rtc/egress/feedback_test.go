@@ -31,7 +31,7 @@ func TestAnswerToTransportCC(t *testing.T) {
 		return v, answer
 	}
 	v, answer := answered(numbered())
-	require.EqualValues(t, 4, v.transportID)
+	require.EqualValues(t, 4, v.lanes[0].transportID)
 	require.True(t, v.flow.Tracked())
 	require.Equal(t, 2, strings.Count(answer, "a=extmap:4 "+transportCC+"\r\n"), "audio and video have one space of numbers")
 	for _, line := range []string{"a=rtcp-fb:111 transport-cc\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n"} {
@@ -43,11 +43,28 @@ func TestAnswerToTransportCC(t *testing.T) {
 		"id of 2 bytes": strings.ReplaceAll(numbered(), "extmap:4", "extmap:15"),
 	} {
 		v, answer := answered(offer)
-		require.Zero(t, v.transportID, name)
+		require.Zero(t, v.lanes[0].transportID, name)
 		require.False(t, v.flow.Tracked(), name)
 		require.NotContains(t, answer, "transport", name)
 		require.Contains(t, answer, "a=rtcp-fb:96 nack\r\n", name)
 	}
+}
+
+// Firefox has numbers for video alone.
+func TestAnswerToTransportCCOfVideoAlone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	sub, err := s.hub.Watch(context.Background(), watchGrant)
+	require.NoError(t, err)
+	audio, video, _ := strings.Cut(numbered(), "m=video")
+	o := strings.ReplaceAll(audio, "a=extmap:4 "+transportCC+"\n", "") + "m=video" + video
+	v, answer, err := s.engine.Watch(sub, offered(t, o))
+	require.NoError(t, err)
+	defer v.Close(ErrLost)
+	require.EqualValues(t, 4, v.lane(media.Video).transportID)
+	require.Zero(t, v.lane(media.Audio).transportID)
+	require.Equal(t, 1, strings.Count(answer, "a=extmap:4 "+transportCC+"\r\n"))
+	require.NotContains(t, answer, "a=rtcp-fb:111 transport-cc")
 }
 
 // pion's client numbers nothing itself: what it reports on is what it was sent.
@@ -57,7 +74,7 @@ func TestTransportWideFeedbackOfAClient(t *testing.T) {
 	s.frame(true, 3)
 	c, err := s.watch()
 	require.NoError(t, err)
-	require.NotZero(t, c.viewer.transportID)
+	require.NotZero(t, c.viewer.lanes[0].transportID)
 	c.next(t)
 	require.Eventually(t, func() bool {
 		s.frame(false, 4)
@@ -75,7 +92,7 @@ func TestTransportWideFeedbackOfAClient(t *testing.T) {
 	require.Zero(t, s.engine.count.skipped.Value())
 	numbers := map[uint16]bool{}
 	for len(numbers) < 100 {
-		b := c.next(t).GetExtension(c.viewer.transportID)
+		b := c.next(t).GetExtension(c.viewer.lanes[0].transportID)
 		require.Len(t, b, 2)
 		numbers[uint16(b[0])<<8|uint16(b[1])] = true
 	}
@@ -90,7 +107,7 @@ func TestClientWithoutTransportCC(t *testing.T) {
 	s.frame(true, 3)
 	c, err := s.watch()
 	require.NoError(t, err)
-	require.Zero(t, c.viewer.transportID)
+	require.Zero(t, c.viewer.lanes[0].transportID)
 	require.False(t, c.next(t).Extension)
 	require.Eventually(t, func() bool {
 		s.frame(false, 1)

@@ -24,6 +24,8 @@ type lane struct {
 	ssrc     uint32
 	rtxSSRC  uint32
 
+	transportID uint8 // of the header extension with transport-wide numbers, 1 to 14; 0 for none
+
 	track   *hub.Track // nil until the stream has one of this kind
 	payload payload    // chosen for the codec of the track
 	codec   media.Codec
@@ -56,7 +58,8 @@ type stretch struct {
 func newLane(s offer.Section) *lane {
 	return &lane{
 		kind: s.Kind, payloads: payloadsOf(s), ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
-		rtxSeq: uint16(firstNumber()), rtxBytes: rtxFloor,
+		transportID: s.TransportCC,
+		rtxSeq:      uint16(firstNumber()), rtxBytes: rtxFloor,
 	}
 }
 

@@ -23,7 +23,7 @@ type rewriting struct {
 func newRewriting(t *testing.T, offer string) *rewriting {
 	b := newBench(t)
 	w := &rewriting{bench: b, receiver: b.watch(offer)}
-	w.wide = w.transportID != 0
+	w.wide = w.lanes[0].transportID != 0
 	w.video.WritePacket(hub.Incoming{Seq: 1, Timestamp: 1, Marker: true, Arrival: time.Now(), Payload: []byte{0x10, 0, 0}})
 	w.seq = 2
 	w.serve()
@@ -75,7 +75,7 @@ func (w *rewriting) check(payload []byte, stamp uint32, marker bool) {
 		require.Equal(t, stamp, got.Timestamp)
 	}
 	w.next, w.known = got.SequenceNumber+1, true
-	number := got.GetExtension(w.transportID)
+	number := got.GetExtension(w.lanes[0].transportID)
 	require.Equal(t, w.wide, len(number) == 2)
 	if w.wide {
 		w.flow.Show()
@@ -98,7 +98,7 @@ func withTransportCC() string {
 func TestUnevenPacketsLeaveInOneTrain(t *testing.T) {
 	t.Parallel()
 	w := newRewriting(t, withTransportCC())
-	require.NotZero(t, w.transportID)
+	require.NotZero(t, w.lanes[0].transportID)
 	w.burst([]int{1199, 1199, 1200, 1200, 1200, 1199, 900})
 	sizes := map[int]int{}
 	for _, b := range w.sent {
@@ -110,7 +110,7 @@ func TestUnevenPacketsLeaveInOneTrain(t *testing.T) {
 func TestPacketsOfAViewerWithoutRTXAreNotPadded(t *testing.T) {
 	t.Parallel()
 	w := newRewriting(t, withoutRTX())
-	require.Zero(t, w.transportID)
+	require.Zero(t, w.lanes[0].transportID)
 	w.burst([]int{1199, 1200, 1199})
 	for _, b := range w.sent {
 		require.Zero(t, b[0]&0x20)

@@ -304,7 +304,7 @@ func (s *shard) grant(v *Viewer) {
 	}
 	s.batch.begin(v, *to, time.Now())
 	for _, l := range v.lanes {
-		if l.track == nil || l.payload.rtx == 0 && v.transportID != 0 { // it would not be the same packet again
+		if l.track == nil || l.payload.rtx == 0 && l.transportID != 0 { // it would not be the same packet again
 			continue
 		}
 		for _, w := range lost {

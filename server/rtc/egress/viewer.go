@@ -34,8 +34,6 @@ type Viewer struct {
 	done    chan struct{}
 	ice     *lite.Agent
 
-	transportID uint8 // of the header extension with transport-wide numbers, 1 to 14; 0 for none
-
 	// owned by the shard
 	out  *srtp.Context
 	flow feedback.Flow
@@ -66,35 +64,32 @@ func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
 			v.lanes = append(v.lanes, newLane(s))
 		}
 	}
-	if v.transportID = transportID(o, v.lanes); v.transportID != 0 {
-		v.flow.Track()
-	}
 	// Video first: a train of its equal packets may end with a shorter one of audio.
 	slices.SortFunc(v.lanes, func(a, b *lane) int { return int(b.kind) - int(a.kind) })
+	if len(v.lanes) > 0 {
+		v.numberPath()
+	}
 	return v
 }
 
-// transportID returns the id of the header extension with transport-wide
-// numbers: the one that all the offer's sections have in common. A viewer who
-// could be repeated a packet only as it was sent gets none, for it has another
-// such number the second time.
-func transportID(o *offer.Offer, lanes []*lane) uint8 {
-	id := uint8(0)
-	for _, s := range o.Sections {
-		switch {
-		case s.Refused():
-		case s.TransportCC == 0 || id != 0 && id != s.TransportCC:
-			return 0
-		default:
-			id = s.TransportCC
+// numberPath settles which lanes have transport-wide numbers: those with the
+// video's id, or the audio's if there is no video. Firefox has them for video
+// alone. A viewer who could be repeated a packet only as it was sent gets none,
+// for it would have another number the second time.
+func (v *Viewer) numberPath() {
+	lead := v.lanes[0] // video, if there is any
+	id := lead.transportID
+	if lead.kind == media.Video && !lead.repairs() {
+		id = 0
+	}
+	for _, l := range v.lanes {
+		if l.transportID != id {
+			l.transportID = 0
 		}
 	}
-	for _, l := range lanes {
-		if l.kind == media.Video && !l.repairs() {
-			return 0
-		}
+	if id != 0 {
+		v.flow.Track()
 	}
-	return id
 }
 
 // lane returns the viewer's lane of a kind, nil when it has none.
