@@ -63,7 +63,7 @@ var may = map[string][]string{
 	"server/rtc/feedback":   {},
 	"server/rtc/lite":       {"server/port"},
 	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer"},
-	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite"},
+	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite", "server/rtc/offer"},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {
 		"server/media", "server/metric", "server/auth", "server/port", "server/port/limit", "server/hub",

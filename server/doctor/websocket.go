@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 6455 wants it
+	"crypto/sha1" // RFC 6455 wants it
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -89,7 +89,7 @@ func (e *examination) open(ctx context.Context) (net.Conn, error) {
 
 // accepted is what a server says to a key (RFC 6455 section 4.2.2).
 func accepted(key string) string {
-	sum := sha1.Sum([]byte(key + wsMagic)) //nolint:gosec // no secret
+	sum := sha1.Sum([]byte(key + wsMagic)) // no secret
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 const typeSDP = "application/sdp"
@@ -92,9 +94,10 @@ func readOffer(w http.ResponseWriter, r *http.Request) (string, *problem) {
 
 // explain makes a problem of an error.
 func (d *Door) explain(err error) *problem {
+	var wrong *offer.Error
 	switch {
-	case errors.Is(err, errOffer):
-		return &problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: strings.TrimPrefix(err.Error(), errOffer.Error()+": ")}
+	case errors.As(err, &wrong):
+		return &problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: wrong.Text}
 	case errors.Is(err, errTooMany):
 		d.counts.refused.Inc()
 		return &problem{Status: http.StatusTooManyRequests, Code: "throttled", retry: retryAfter,

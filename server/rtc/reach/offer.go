@@ -1,13 +1,13 @@
 package reach
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 // Bounds of an offer.
@@ -16,9 +16,6 @@ const (
 	maxLine     = 1024     // bytes
 	maxSections = 8        // m-lines
 )
-
-// errOffer wraps what is wrong with an offer, in words for its sender.
-var errOffer = errors.New("offer not usable")
 
 // The lines of an offer that the answer depends on.
 var (
@@ -38,24 +35,24 @@ func (s section) isData() bool {
 }
 
 // parseOffer reads the sections of an offer, of which one at least is a data
-// channel. Whatever else it says has no meaning for one who does nothing but
-// answer checks.
+// channel; else it returns an *offer.Error. Whatever else it says has no
+// meaning for one who does nothing but answer checks.
 func parseOffer(text string) ([]section, error) {
 	if !strings.HasPrefix(text, "v=0") {
-		return nil, fmt.Errorf("%w: The body is no SDP: that begins with v=0 (RFC 8866).", errOffer)
+		return nil, offer.Malformed("The body is no SDP: that begins with v=0 (RFC 8866).")
 	}
 	var list []section
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
 		switch {
 		case len(line) > maxLine:
-			return nil, fmt.Errorf("%w: The SDP has a line of %d bytes; at most %d are accepted.", errOffer, len(line), maxLine)
+			return nil, offer.Malformed("The SDP has a line of %d bytes; at most %d are accepted.", len(line), maxLine)
 		case line == "a=ice-lite":
-			return nil, fmt.Errorf("%w: The offer is ICE-lite and so is this server: neither would begin. Offer with a full ICE agent.", errOffer)
+			return nil, offer.Malformed("The offer is ICE-lite and so is this server: neither would begin. Offer with a full ICE agent.")
 		case strings.HasPrefix(line, "m="):
 			m := mediaLine.FindStringSubmatch(line)
 			if m == nil || len(list) == maxSections {
-				return nil, fmt.Errorf("%w: The SDP has an m-line that cannot be read, or more than %d. Offer one data channel.", errOffer, maxSections)
+				return nil, offer.Malformed("The SDP has an m-line that cannot be read, or more than %d. Offer one data channel.", maxSections)
 			}
 			list = append(list, section{media: m[1], proto: m[2], format: m[3]})
 		case strings.HasPrefix(line, "a=mid:") && len(list) > 0:
@@ -65,7 +62,7 @@ func parseOffer(text string) ([]section, error) {
 		}
 	}
 	if !slices.ContainsFunc(list, section.isData) {
-		return nil, fmt.Errorf("%w: The offer has no data channel. Call createDataChannel before createOffer.", errOffer)
+		return nil, offer.Malformed("The offer has no data channel. Call createDataChannel before createOffer.")
 	}
 	return list, nil
 }

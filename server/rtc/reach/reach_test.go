@@ -23,6 +23,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,8 +84,8 @@ func (b *bench) open() int {
 }
 
 // post sends an offer as a client with an address.
-func (b *bench) post(from, offer string) *http.Response {
-	r := httptest.NewRequest(http.MethodPost, "http://live.example/reach", strings.NewReader(offer))
+func (b *bench) post(from, body string) *http.Response {
+	r := httptest.NewRequest(http.MethodPost, "http://live.example/reach", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/sdp; charset=utf-8")
 	r.RemoteAddr = from
 	w := httptest.NewRecorder()
@@ -302,7 +303,8 @@ func FuzzOffer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := parseOffer(text)
 		if err != nil {
-			require.ErrorIs(t, err, errOffer)
+			var wrong *offer.Error
+			require.ErrorAs(t, err, &wrong)
 			return
 		}
 		a := answer{credentials: c, fingerprint: noCertificate(), candidates: []string{"1 1 udp 1 192.0.2.1 1 typ host"}, id: 1}
