@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
+
 	"github.com/heliograph/heliograph/server/port/limit"
 )
 
@@ -134,8 +136,14 @@ func (c *stream) next() ([]byte, error) {
 		c.server.count.streamErrors.Inc()
 		return nil, errFraming
 	}
-	_, err = io.ReadFull(c.r, c.frame[:size])
-	return c.frame[:size], err
+	if _, err = io.ReadFull(c.r, c.frame[:size]); err != nil {
+		return nil, err
+	}
+	if c.frame[0] <= 3 && !stun.IsMessage(c.frame[:size]) {
+		c.server.count.streamErrors.Inc()
+		return nil, errFraming // no magic cookie: another protocol's bytes
+	}
+	return c.frame[:size], nil
 }
 
 // patience is until when the next message must begin.
