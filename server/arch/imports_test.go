@@ -89,6 +89,7 @@ var may = map[string][]string{
 	// apart: they know nothing of the house but how to count and to limit
 	"turn":                  {"server/metric", "server/port/limit"},
 	"frontend":              {},
+	"e2e/lab/netemu":        {},
 	"server/bench":          {"server/bench/client", "server/bench/clip", "server/bench/feedback", "server/bench/inside"},
 	"server/bench/client":   {},
 	"server/bench/clip":     {},

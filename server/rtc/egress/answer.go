@@ -126,11 +126,11 @@ func (a *answerer) feedback(l *lane, p payload) {
 func (a *answerer) sources(s offer.Section, l *lane) {
 	a.line("a=msid:heliograph %s", s.Kind)
 	if l.repairs() {
-		a.line("a=ssrc-group:FID %d %d", l.ssrc, l.rtxSSRC)
+		a.line("a=ssrc-group:FID %d %d", l.ssrc, l.rtx.ssrc)
 	}
 	a.line("a=ssrc:%d cname:%s", l.ssrc, cname)
 	if l.repairs() {
-		a.line("a=ssrc:%d cname:%s", l.rtxSSRC, cname)
+		a.line("a=ssrc:%d cname:%s", l.rtx.ssrc, cname)
 	}
 }
 

@@ -84,11 +84,11 @@ func (b *batch) repeat(l *lane, p *media.Packet, number uint16) {
 	if plain == nil {
 		return
 	}
-	h := putHeader(plain, p.Marker, l.payload.rtx, l.rtxSeq, l.stamp(p), l.rtxSSRC)
+	h := putHeader(plain, p.Marker, l.payload.rtx, l.rtx.next, l.stamp(p), l.rtx.ssrc)
 	rest := b.extend(l, plain, h)
 	binary.BigEndian.PutUint16(rest, number)
 	copy(rest[2:], p.Payload)
-	l.rtxSeq++
+	l.rtx.next++
 	b.add(plain)
 }
 

@@ -23,7 +23,7 @@ type chaos struct {
 // packet writes one packet, at some step from the last; no two are alike.
 func (c *chaos) packet(step int) {
 	c.seq += uint16(step)
-	payload := make([]byte, 4+c.random.IntN(4), 16) // of lengths that are padded to one
+	payload := make([]byte, 4+c.random.IntN(4), 16)           // of lengths that are padded to one
 	payload[0], payload[1] = 0x18, byte(c.random.IntN(8)/7)^1 // VP8 and VP9: begins a frame, seldom a keyframe
 	payload = binary.BigEndian.AppendUint64(payload, c.random.Uint64())
 	if step > 0 {

@@ -22,7 +22,6 @@ type lane struct {
 	kind     media.Kind
 	payloads []payload
 	ssrc     uint32
-	rtxSSRC  uint32
 
 	transportID uint8 // of the header extension with transport-wide numbers, 1 to 14; 0 for none
 
@@ -41,8 +40,14 @@ type lane struct {
 	pace      pace // of video
 
 	packets, octets uint32 // for sender reports
-	rtxSeq          uint16
-	rtxBytes        int // that may still be sent again
+	rtx             rtx
+}
+
+// rtx is how packets are sent again (RFC 4588).
+type rtx struct {
+	ssrc  uint32 // set at construction
+	next  uint16 // number of the next
+	bytes int    // that may still be sent again
 }
 
 // stretch is what was sent since a lane last began: under one payload type,
@@ -57,9 +62,9 @@ type stretch struct {
 
 func newLane(s offer.Section) *lane {
 	return &lane{
-		kind: s.Kind, payloads: payloadsOf(s), ssrc: rand.Uint32(), rtxSSRC: rand.Uint32(),
+		kind: s.Kind, payloads: payloadsOf(s), ssrc: rand.Uint32(),
 		transportID: s.TransportCC,
-		rtxSeq:      uint16(firstNumber()), rtxBytes: rtxFloor,
+		rtx:         rtx{ssrc: rand.Uint32(), next: uint16(firstNumber()), bytes: rtxFloor},
 	}
 }
 
@@ -191,5 +196,5 @@ func (l *lane) level(first, limit uint64) (size int, until uint64) {
 
 // earn adds to what may be sent again.
 func (l *lane) earn(bytes int) {
-	l.rtxBytes = min(l.rtxBytes+int(float64(bytes)*rtxShare), 4*rtxFloor)
+	l.rtx.bytes = min(l.rtx.bytes+int(float64(bytes)*rtxShare), 4*rtxFloor)
 }

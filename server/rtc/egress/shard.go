@@ -324,7 +324,7 @@ func (s *shard) again(l *lane, number uint16) {
 		return
 	}
 	p := l.track.Ring().Get(seq)
-	if p == nil || l.rtxBytes < len(p.Payload) {
+	if p == nil || l.rtx.bytes < len(p.Payload) {
 		return
 	}
 	for _, hole := range l.holes {
@@ -332,7 +332,7 @@ func (s *shard) again(l *lane, number uint16) {
 			return
 		}
 	}
-	l.rtxBytes -= len(p.Payload)
+	l.rtx.bytes -= len(p.Payload)
 	s.engine.count.resent.Inc()
 	s.batch.repeat(l, p, number)
 	s.batch.viewer.flow.Repeated()
