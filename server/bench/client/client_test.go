@@ -136,7 +136,7 @@ func TestBatch(t *testing.T) {
 	require.True(t, c.Detach())
 	send(150)
 	b := NewBatch()
-	for n := 0; n < 150; n += b.Read(c) { //nolint:revive // what was sent over the loopback is there at once
+	for n := 0; n < 150; n += b.Read(c) { // over the loopback it is there at once
 	}
 	assert.Equal(t, want, k.packets, "all, whole and in order")
 	for _, at := range k.arrived {
@@ -160,7 +160,7 @@ func TestBatchAllocatesNothing(t *testing.T) {
 		for range 10 {
 			_, _ = from.Write(p)
 		}
-		for n := 0; n < 10; n += b.Read(c) { //nolint:revive // see above
+		for n := 0; n < 10; n += b.Read(c) {
 		}
 	}))
 }

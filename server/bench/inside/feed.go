@@ -131,7 +131,7 @@ func (f *feeder) paced(ctx context.Context, d time.Duration) error {
 		if err := sleep(ctx, time.Until(next)); err != nil {
 			return err
 		}
-		if next == sound {
+		if next.Equal(sound) {
 			f.sound()
 			sounds++
 			continue
