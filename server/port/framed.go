@@ -1,6 +1,7 @@
 package port
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -209,7 +210,7 @@ func (k *framedConn) read() {
 		}
 		b, err := r.next()
 		if err != nil {
-			if err == errFrame {
+			if errors.Is(err, errFrame) {
 				k.table.port.count.streams.garbage.Inc()
 			}
 			return

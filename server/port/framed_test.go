@@ -98,8 +98,8 @@ func TestNothingElseInFrames(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	n, ok := err.(net.Error)
-	return ok && n.Timeout()
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
 }
 
 // Who names no session of ours is sent away at once, and who names one but
