@@ -15,6 +15,9 @@ describe('parse', () => {
     ['/watch/%68i', { page: 'watch', stream: 'hi', token: '' }],
     ['/signin', { page: 'signin', next: '/' }],
     ['/signin?next=/studio', { page: 'signin', next: '/studio' }],
+    ['/check', { page: 'check', next: '' }],
+    ['/check?next=/watch/harbour', { page: 'check', next: '/watch/harbour' }],
+    ['/check?next=//evil.example', { page: 'check', next: '/' }],
     ['/setup?token=abc', { page: 'setup', token: 'abc' }],
   ])('knows %s', (address, route) => {
     expect(parse(address)).toEqual(route);

@@ -10,6 +10,7 @@ export type Route =
   | { page: 'sources'; stream: string }
   | { page: 'signin'; next: string }
   | { page: 'setup'; token: string }
+  | { page: 'check'; next: string }
   | { page: 'notfound'; path: string };
 
 /** A stream's name: 1-64 characters, beginning with a letter or a digit. */
@@ -24,6 +25,7 @@ export function parse(address: string): Route {
   if (path === '/sources') return { page: 'sources', stream: nameOr(url.searchParams.get('stream')) };
   if (path === '/signin') return { page: 'signin', next: localPath(url.searchParams.get('next')) };
   if (path === '/setup') return { page: 'setup', token: url.searchParams.get('token') ?? '' };
+  if (path === '/check') return { page: 'check', next: url.searchParams.has('next') ? localPath(url.searchParams.get('next')) : '' };
   const watch = /^\/watch\/([^/]+)$/.exec(path);
   const stream = watch?.[1] ? decode(watch[1]) : '';
   if (streamName.test(stream)) return { page: 'watch', stream, token: url.searchParams.get('token') ?? '' };
@@ -34,7 +36,7 @@ function nameOr(name: string | null): string {
   return name && streamName.test(name) ? name : '';
 }
 
-/** Where to go after signing in: only a path of this origin, so that a link cannot send a person elsewhere. */
+/** Where to go afterwards, as after signing in: only a path of this origin, so that a link cannot send a person elsewhere. */
 function localPath(next: string | null): string {
   return next && /^\/(?![/\\])/.test(next) ? next : '/';
 }

@@ -108,7 +108,7 @@ test('the delays are shortened at random by up to a half', () => {
 });
 
 test('a server that welcomes and closes at once is not hammered', async () => {
-  const c = open();
+  open();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(500);
   FakeSocket.last.welcome();

@@ -81,9 +81,15 @@ export class FakePeer {
 
   connectionState = 'new';
   iceConnectionState = 'new';
+  iceGatheringState = 'new';
+  oniceconnectionstatechange: (() => void) | null = null;
+  onicegatheringstatechange: (() => void) | null = null;
+  onicecandidate: ((e: { candidate: { candidate: string } | null }) => void) | null = null;
   localDescription: { sdp: string } | null = null;
   remote = '';
   offers = 0;
+  /** What createOffer gives instead of a number. */
+  offer = '';
   closed = false;
   readonly transceivers: { kind: string; direction?: string; sent: unknown }[] = [];
   report = new Map<string, object>();
@@ -106,8 +112,12 @@ export class FakePeer {
     return { sender, receiver: {}, setCodecPreferences: () => undefined };
   }
 
+  createDataChannel() {
+    return {};
+  }
+
   async createOffer(o: { iceRestart?: boolean } = {}) {
-    return { type: 'offer', sdp: `offer ${++this.offers}${o.iceRestart ? ' restart' : ''}` };
+    return { type: 'offer', sdp: this.offer || `offer ${++this.offers}${o.iceRestart ? ' restart' : ''}` };
   }
 
   async setLocalDescription(d: { sdp: string }) {
@@ -132,6 +142,19 @@ export class FakePeer {
 
   close(): void {
     this.closed = true;
+  }
+
+  /** The checks come to this state. */
+  check(state: string): void {
+    this.iceConnectionState = state;
+    this.oniceconnectionstatechange?.();
+  }
+
+  /** All candidates are there: these. */
+  gather(...candidates: string[]): void {
+    for (const candidate of candidates) this.onicecandidate?.({ candidate: { candidate } });
+    this.iceGatheringState = 'complete';
+    this.onicegatheringstatechange?.();
   }
 
   become(state: string): void {

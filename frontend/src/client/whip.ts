@@ -1,5 +1,7 @@
-/** Publishing over WHIP (RFC 9725), for servers and pages without our WebSocket. Does not reconnect. */
+/** Publishing over WHIP (RFC 9725), for servers and pages without our WebSocket. A session goes on when the
+ *  network changes; one that the server gave up is the caller's to open anew. */
 
+import type { ProtocolError } from './errors';
 import { HttpOffer } from './offer';
 
 export class Whip {
@@ -13,6 +15,16 @@ export class Whip {
 
   get pc(): RTCPeerConnection {
     return this.#offer.pc;
+  }
+
+  /** Called once when the session cannot go on: open another one. */
+  set onlost(fn: (why: ProtocolError) => void) {
+    this.#offer.onlost = fn;
+  }
+
+  /** The network may have changed. */
+  hurry(): void {
+    this.#offer.hurry();
   }
 
   /** Rejects with a ProtocolError or the signal's reason. */

@@ -12,9 +12,19 @@ export interface Veil {
   /** Nothing goes on by itself: told at once, as an alert. */
   alert: boolean;
   action: 'retry' | 'signin' | 'home' | 'sound' | null;
+  /** The network may be the reason: the page that tests it is offered. */
+  check: boolean;
 }
 
-const plain = { keying: false, alert: false, action: null } as const;
+const plain = { keying: false, alert: false, action: null, check: false } as const;
+
+/** Problems that the network may be the reason of. */
+const ofNetwork = new Set(['unreachable', 'connection_lost', 'timeout', 'lost', 'no_webrtc']);
+
+/** Whether the test of the connection may tell more. */
+export function wantsCheck(p: Problem | null): boolean {
+  return p !== null && ofNetwork.has(p.code);
+}
 
 /** The veil over the picture, or null while it plays. `now` is the server's clock in ms. */
 export function veilFor(s: PlayerState, now: number): Veil | null {
@@ -22,12 +32,12 @@ export function veilFor(s: PlayerState, now: number): Veil | null {
     case 'live':
       return s.autoplayBlocked ? { ...plain, look: null, title: '', text: '', action: 'sound' } : null;
     case 'connecting':
-      return { ...plain, look: 'slats', keying: true, title: 'Connecting', text: s.problem?.message ?? 'Trying UDP, TCP and relays at the same time.' };
+      return { ...plain, look: 'slats', keying: true, title: 'Connecting', check: wantsCheck(s.problem), text: s.problem?.message ?? 'Trying UDP, TCP and relays at the same time.' };
     case 'waiting':
       return { ...plain, look: 'slats', title: 'Not live yet', text: 'This page starts by itself when the stream does.' };
     case 'reconnecting':
       return {
-        ...plain, look: 'frozen', keying: true, title: 'Reconnecting',
+        ...plain, look: 'frozen', keying: true, title: 'Reconnecting', check: wantsCheck(s.problem),
         text: s.problem?.message ?? 'No picture is arriving. A new connection is on its way.',
       };
     case 'away':
@@ -53,7 +63,7 @@ function endedText(s: PlayerState): string {
 function cannotPlay(problem: Problem | null): Veil {
   const action = problem?.action === 'signin' ? 'signin' : 'retry';
   return {
-    look: 'frozen', keying: false, alert: true, action,
+    look: 'frozen', keying: false, alert: true, action, check: problem === null || wantsCheck(problem),
     title: problem?.title ?? 'This cannot be played here',
     text: problem?.message ?? 'The server and this browser found no way to each other. Try again, or try another browser.',
   };
