@@ -24,7 +24,7 @@ type shard struct {
 	groups  map[*hub.Stream]*group
 	batch   batch
 	turn    int           // of sender reports
-	soonest time.Duration // until some paced viewer may be sent more; 0 when there is none
+	soonest time.Duration // on the shard's clock: when some paced viewer may be sent more; 0 when there is none
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -86,9 +86,19 @@ func (s *shard) run(stop <-chan struct{}) {
 			s.serve(g)
 		}
 		if s.soonest > 0 {
-			paced.Reset(max(s.soonest, shortest))
+			paced.Reset(s.pause(time.Since(s.epoch)))
 		}
 	}
+}
+
+// pause returns how long to wait for the soonest of the paced viewers. Others
+// are due a little later: who waits a moment serves them together. A turn that
+// took longer than the pause was one.
+func (s *shard) pause(now time.Duration) time.Duration {
+	if s.soonest <= now {
+		return 0
+	}
+	return max(s.soonest-now, shortest)
 }
 
 // read works off the mail.
@@ -269,11 +279,12 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 // allow returns how many of a lane's packets may leave in this turn, and sees
 // to it that there is another turn for the rest.
 func (s *shard) allow(g *group, l *lane, waiting int, now time.Time) uint64 {
-	n, again := l.pace.allow(waiting, now.Sub(s.epoch))
+	clock := now.Sub(s.epoch)
+	n, again := l.pace.allow(waiting, clock)
 	if again > 0 {
 		g.paced = true
-		if s.soonest == 0 || again < s.soonest {
-			s.soonest = again
+		if due := clock + again; s.soonest == 0 || due < s.soonest {
+			s.soonest = due
 		}
 	}
 	return uint64(n)
