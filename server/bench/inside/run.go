@@ -16,8 +16,8 @@ import (
 // Each figure is taken this often, and the spread of what came is reported.
 const repetitions = 5
 
-// warmup ends where a keyframe is due.
-const warmup = keyframeEvery
+// warmup is left out of the measurement, and shorter than it.
+const warmup = time.Second
 
 // historyFrames is what the hub holds: from the keyframe before the newest one
 // on, or a little less.
@@ -136,10 +136,10 @@ func (r *run) pacedPart(ctx context.Context) error {
 	r.say("paced, for %s", r.cfg.Duration)
 	r.audience.reading.Store(true)
 	defer r.audience.reading.Store(false)
-	if err := r.feeder.paced(ctx, warmup); err != nil {
+	if err := r.feeder.paced(ctx, min(warmup, r.cfg.Duration/2)); err != nil {
 		return err
 	}
-	r.feeder.measured = true
+	r.feeder.measured, r.feeder.cadence = true, 0
 	all, waited := r.beginWindow(), waitedForCore()
 	for range repetitions {
 		w := r.beginWindow()
