@@ -6,12 +6,14 @@ interface Prepared {
   /** When something was clicked, and when the first picture after that was shown (ms since 1970). */
   clicked: number;
   shown: number;
+  counted: Map<RTCPeerConnection, Received>;
 }
 
 /** Runs in a page before its own code: keeps hold of every peer connection, and of when the first picture is shown. */
 export function prepare(): void {
   const w = window as unknown as Prepared;
   w.peers = [];
+  w.counted = new Map();
   w.clicked = w.shown = 0;
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
@@ -37,17 +39,40 @@ export function moments(tab: Tab): Promise<{ clicked: number; shown: number }> {
   });
 }
 
-/** Frames decoded so far on all connections of the page; a new one begins at 0, so it may fall. */
-export function frames(tab: Tab): Promise<number> {
+/** What a page has received of the picture, on all its connections together. */
+export interface Received {
+  frames: number;
+  keyframes: number;
+  packets: number;
+  /** Packets that never came, not even when they were asked for again. */
+  lost: number;
+  freezes: number;
+}
+
+export function received(tab: Tab): Promise<Received> {
   return tab.evaluate(async () => {
-    let decoded = 0;
-    for (const pc of (window as unknown as Prepared).peers) {
-      if (pc.connectionState === 'closed') continue;
-      for (const s of (await pc.getStats()).values()) if (s.type === 'inbound-rtp' && s.kind === 'video') decoded += s.framesDecoded ?? 0;
+    const { peers, counted } = window as unknown as Prepared;
+    for (const pc of peers) {
+      if (pc.connectionState === 'closed') continue; // counts as it did when it was asked last
+      (await pc.getStats()).forEach((s) => {
+        if (s.type !== 'inbound-rtp' || s.kind !== 'video') return;
+        counted.set(pc, {
+          frames: s.framesDecoded ?? 0,
+          keyframes: s.keyFramesDecoded ?? 0,
+          packets: s.packetsReceived ?? 0,
+          lost: s.packetsLost ?? 0,
+          freezes: s.freezeCount ?? 0,
+        });
+      });
     }
-    return decoded;
+    const sum = { frames: 0, keyframes: 0, packets: 0, lost: 0, freezes: 0 };
+    for (const c of counted.values()) for (const k of Object.keys(sum) as (keyof Received)[]) sum[k] += c[k];
+    return sum;
   });
 }
+
+/** Frames decoded so far. */
+export const frames = async (tab: Tab): Promise<number> => (await received(tab)).frames;
 
 /**
  * The way that media take on the page's newest connection: the selected pair's candidates, such as

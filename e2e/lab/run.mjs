@@ -1,5 +1,6 @@
 // npm run lab [-- --only WORDS] [-- --if-possible]: builds networks of every kind on this machine and tries Heliograph in
-// them. With --if-possible, a machine that has no such networks is no failure.
+// them. With --if-possible, a machine that has no such networks is no failure; with --check, nothing else is done than
+// to look whether it has.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ function lacking() {
   if (process.platform !== 'linux') return 'it is made of Linux network namespaces';
   if (process.getuid() !== 0) return 'it needs root, to make network namespaces (sudo npm run lab)';
   const sh = (command) => spawnSync('sh', ['-ec', command], { encoding: 'utf8' });
-  for (const [program, where] of [['ip', 'iproute2'], ['iptables', 'iptables'], ['ip6tables', 'iptables'], ['go', 'https://go.dev/dl']]) {
+  for (const [program, where] of [['ip', 'iproute2'], ['iptables', 'iptables'], ['go', 'https://go.dev/dl']]) {
     if (sh(`command -v ${program}`).status !== 0) return `the program ${program} is not installed (${where})`;
   }
   if (sh(': <>/dev/net/tun').status !== 0) return '/dev/net/tun cannot be opened';
@@ -34,11 +35,14 @@ const args = process.argv.slice(2);
 const only = take(args, '--only', true);
 const ifPossible = take(args, '--if-possible');
 
+const check = take(args, '--check');
+
 const why = lacking();
 if (why) {
   console.log(`The laboratory ${ifPossible ? 'is left out' : 'cannot be built'}: ${why}.`);
   process.exit(ifPossible ? 0 : 1);
 }
+if (check) process.exit(0);
 
 const folder = mkdtempSync(join(tmpdir(), 'heliograph-lab-'));
 const netemu = join(folder, 'netemu');

@@ -1,7 +1,7 @@
 import { test as base } from '@playwright/test';
 import type { Tool } from '../lib/encoder';
 import { binary, Server } from '../lib/server';
-import { camera } from './camera';
+import { camera, type Film } from './camera';
 import type { Host } from './host';
 import { Internet } from './internet';
 import { type Person, person } from './person';
@@ -16,21 +16,27 @@ export interface World {
   url: string;
   /** The same by IPv6. */
   url6: string;
-  /** Starts a server on another machine; `flags` are the server's own. */
-  serve: (host: Host, flags: string[]) => Promise<{ server: Server; encoder: Tool }>;
+  /** Starts a server on another machine, and its stream; `flags` are the server's own. */
+  serve: (host: Host, port: number, flags: string[]) => Promise<{ server: Server; encoder: Tool }>;
+  /** Starts another stream on the server. */
+  stream: (name: string, film: Film) => Tool;
   /** A Chromium on the open internet. */
   elsewhere: Person;
 }
 
-/** The stream that is always on. Its picture never stands still, and Firefox can play it. */
+/** The stream that is always on: any line carries it. Its picture never stands still, and Firefox can play it. */
 export const harbour = 'harbour';
 
 /** Starts a server and, beside it, an encoder that sends it the stream. */
-async function serve(host: Host, flags: string[]): Promise<{ server: Server; encoder: Tool }> {
+async function serve(host: Host, port: number, flags: string[]): Promise<{ server: Server; encoder: Tool }> {
   const program = host.wrap(process.env['HELIOGRAPH'] ?? binary);
   const server = await Server.start({ open: true, listen: `:${port}`, program, flags });
-  const rtsp = `rtsp://127.0.0.1:${server.at.rtsp.split(':').at(-1)}/${harbour}`;
-  return { server, encoder: camera(host, rtsp) };
+  return { server, encoder: film(host, server, harbour, { size: '640x360', kbps: 600, keyframe: 6 }) };
+}
+
+/** Starts an encoder on the server's own machine. */
+function film(host: Host, server: Server, stream: string, what: Film): Tool {
+  return camera(host, `rtsp://127.0.0.1:${server.at.rtsp.split(':').at(-1)}/${stream}`, what);
 }
 
 export const test = base.extend<object, { world: World }>({
@@ -38,10 +44,10 @@ export const test = base.extend<object, { world: World }>({
     async ({}, use) => {
       const internet = new Internet();
       const there = internet.machine('server');
-      const { server, encoder } = await serve(there.host, []);
+      const { server, encoder } = await serve(there.host, port, []);
       const url = `http://${there.address}:${port}`;
       const elsewhere = await person('Chromium', internet.machine('elsewhere').host, url);
-      await use({ internet, url, url6: `http://[${there.six}]:${port}`, serve, elsewhere });
+      await use({ internet, url, url6: `http://[${there.six}]:${port}`, serve, stream: (name, what) => film(there.host, server, name, what), elsewhere });
       await elsewhere.close();
       await encoder.stop();
       await server.stop();

@@ -1,0 +1,44 @@
+import { explain, frames } from './page';
+import type { Tab } from './person';
+
+/** A picture that stands still longer than this (ms) is interrupted. */
+const still = 700;
+/** A picture that goes on for this long (ms) without interruption is back. */
+const steady = 2000;
+
+/** Follows the picture of a tab through trouble. */
+export class Watch {
+  readonly #tab: Tab;
+  readonly #born: number;
+
+  private constructor(tab: Tab, born: number) {
+    this.#tab = tab;
+    this.#born = born;
+  }
+
+  static async of(tab: Tab): Promise<Watch> {
+    return new Watch(tab, await tab.evaluate(() => performance.timeOrigin));
+  }
+
+  /**
+   * How long (ms) after `from` (ms since 1970) the picture is back for good; next to nothing when it was never away.
+   * Throws after some seconds, and when the page was loaded anew, which is no recovery.
+   */
+  async after(from: number, seconds: number): Promise<number> {
+    let last = await frames(this.#tab);
+    let moved = 0; // when a frame was decoded last
+    let since = 0; // since when the picture goes on
+    while (moved - since < steady) {
+      if (Date.now() > from + seconds * 1000) throw new Error(`no picture within ${seconds} s of the network's return; ${await explain(this.#tab)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const now = await frames(this.#tab);
+      if (now > last) {
+        if (Date.now() - moved > still) since = Date.now();
+        moved = Date.now();
+      }
+      last = now;
+    }
+    if ((await this.#tab.evaluate(() => performance.timeOrigin)) !== this.#born) throw new Error('the picture came back, but the page was loaded anew');
+    return since - from;
+  }
+}
