@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -171,13 +173,18 @@ func (s *streams) remove(e *list.Element) bool {
 // close closes the listeners and every connection that is still silent.
 func (s *streams) close() {
 	_ = s.listener.Close()
+	for _, d := range s.shut() { // not while mu is held: the connections in it give back their places
+		_ = d.Close()
+	}
+}
+
+// shut closes the silent connections, lets no others in, and returns the doors.
+func (s *streams) shut() []*listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, d := range s.doors {
-		_ = d.Close()
-	}
 	for e := s.silent.Front(); e != nil; e = e.Next() {
 		_ = e.Value.(*silentConn).TCPConn.Close()
 	}
+	return slices.Collect(maps.Values(s.doors))
 }

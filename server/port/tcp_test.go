@@ -208,3 +208,28 @@ func TestListenerClose(t *testing.T) {
 	require.NoError(t, err)
 	closed(t, late)
 }
+
+// A connection that nobody has accepted yet does not keep the port from closing.
+func TestClosesWithConnectionsInADoor(t *testing.T) {
+	t.Parallel()
+	p, err := Listen(Config{Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	c := connect(t, p)
+	_, err = io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+	require.NoError(t, err)
+	door := p.streams.door(StreamHTTP)
+	require.Eventually(t, func() bool { return len(door.conns) == 1 }, patience, time.Millisecond)
+	cancel()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(patience):
+		t.Fatal("the port does not close")
+	}
+	_, err = c.Read(make([]byte, 1))
+	require.Error(t, err)
+}
