@@ -53,9 +53,17 @@ type sink struct {
 var _ hub.PacketSink = (*sink)(nil)
 
 func newSink(g *group, t *hub.Track) *sink {
-	s := &sink{group: g, track: t, late: time.AfterFunc(time.Hour, g.wake)}
+	s := &sink{group: g, track: t}
+	s.late = time.AfterFunc(time.Hour, s.flush)
 	s.late.Stop()
 	return s
+}
+
+// flush ends the burst. A packet after it begins another, which has its own
+// batchTime.
+func (s *sink) flush() {
+	s.pending.Store(0)
+	s.group.wake()
 }
 
 // WritePacket counts a packet and wakes the shard at the end of a burst.
@@ -66,8 +74,7 @@ func (s *sink) WritePacket(p *media.Packet) {
 		if pending > 1 {
 			s.late.Stop()
 		}
-		s.pending.Store(0)
-		s.group.wake()
+		s.flush()
 		return
 	}
 	if pending == 1 {
