@@ -3,6 +3,7 @@ package egress
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,4 +52,30 @@ func TestUnconnectedViewerIsGivenUp(t *testing.T) {
 	require.NoError(t, v.Reason())
 	v.expire(time.Now().Add(connectTimeout + time.Second))
 	require.ErrorIs(t, v.Reason(), ErrUnconnected)
+}
+
+// Whoever sets the machine's clock, or wakes it from a sleep, ends no session.
+func TestClockThatIsSetEndsNobody(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.frame(true, 3)
+	c, err := s.watch()
+	require.NoError(t, err)
+	c.next(t)
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		c.viewer.expire(setBy(time.Now(), step))
+		require.NotNil(t, c.viewer.to.Load())
+		require.NoError(t, c.viewer.Reason())
+	}
+	c.viewer.heard(setBy(time.Now(), time.Hour))
+	c.viewer.expire(time.Now().Add(lite.Patience + time.Second))
+	require.ErrorIs(t, c.viewer.Reason(), ErrLost)
+}
+
+// setBy returns what time.Now would have returned had the clock been set by a
+// step meanwhile: time.Time holds the seconds of the wall clock above 30 bits of
+// nanoseconds, and apart from them the monotonic clock, which nobody sets.
+func setBy(now time.Time, step time.Duration) time.Time {
+	*(*int64)(unsafe.Pointer(&now)) += int64(step/time.Second) << 30
+	return now
 }

@@ -50,7 +50,7 @@ type Viewer struct {
 
 	// atomic
 	to       atomic.Pointer[netip.AddrPort] // where to send; nil until the first check
-	lastTime atomic.Int64                   // when the viewer was last heard, unix ns; 0 for never
+	lastTime atomic.Int64                   // when the viewer was last heard, ns since created; 0 for never
 }
 
 func newViewer(e *Engine, sub *hub.Subscription, o *offer.Offer) *Viewer {
@@ -167,7 +167,7 @@ func (v *Viewer) Moved(to netip.AddrPort) {
 // heard notes that something authentic came, which is the viewer's consent to
 // go on.
 func (v *Viewer) heard(now time.Time) {
-	v.lastTime.Store(now.UnixNano())
+	v.lastTime.Store(int64(now.Sub(v.created))) // by a clock that nobody sets
 	if v.to.Load() == nil {
 		v.ice.Resume()
 	}
@@ -182,7 +182,7 @@ func (v *Viewer) expire(now time.Time) {
 		}
 		return
 	}
-	switch silence := now.Sub(time.Unix(0, v.lastTime.Load())); {
+	switch silence := now.Sub(v.created) - time.Duration(v.lastTime.Load()); {
 	case silence > lite.Patience:
 		v.Close(ErrLost)
 	case silence > lite.Consent:

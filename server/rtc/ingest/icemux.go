@@ -33,11 +33,12 @@ type iceMux struct {
 	theirs      string           // ICE user fragment of the client, as pion knows it
 	agent       *lite.Agent
 	conn        *muxConn
+	created     time.Time
 
 	// atomic
 	to    atomic.Pointer[netip.AddrPort] // where to send; nil for nowhere
 	known atomic.Bool                    // pion has taken the path
-	last  atomic.Int64                   // when something authentic came, ns since 1970
+	last  atomic.Int64                   // when something authentic came, ns since created
 }
 
 var (
@@ -56,7 +57,7 @@ func newICEMux(p *port.Port, theirs string, count *counters) (*iceMux, error) {
 	if len(p.Announced()) == 0 {
 		return nil, errors.New("the port announces no address")
 	}
-	m := &iceMux{port: p, count: count, theirs: theirs}
+	m := &iceMux{port: p, count: count, theirs: theirs, created: time.Now()}
 	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
 	m.agent, m.credentials = lite.NewAgent(p, m)
 	return m, m.agent.Open()
@@ -89,7 +90,7 @@ func (m *iceMux) Moved(to netip.AddrPort) {
 
 // heard notes that something authentic came from the client.
 func (m *iceMux) heard(now time.Time) {
-	m.last.Store(now.UnixNano())
+	m.last.Store(int64(now.Sub(m.created))) // by a clock that nobody sets
 	if m.to.Load() == nil {
 		m.agent.Resume()
 	}
@@ -97,7 +98,7 @@ func (m *iceMux) heard(now time.Time) {
 
 // silence is for how long nothing authentic has come.
 func (m *iceMux) silence(now time.Time) time.Duration {
-	return now.Sub(time.Unix(0, m.last.Load()))
+	return now.Sub(m.created) - time.Duration(m.last.Load())
 }
 
 // introduce shows pion the path: with a check that nominates it, as the client
