@@ -42,6 +42,14 @@ export const steps = [
     needs: ['tools', 'install', 'web', 'build'],
     ...counted('e2e', (r) => ({ passed: r.stats.expected + r.stats.flaky, failed: r.stats.unexpected })),
   },
+  // The rows of the laboratory that show each kind of way once, where a laboratory can be built: 2 to 3 minutes.
+  {
+    name: 'lab',
+    run: ['npm', 'run', 'lab', '--workspace', 'e2e', '--', '--if-possible', '--only', '@ci'],
+    env: { HELIOGRAPH_LAB_RESULTS: resolve(results('lab')) },
+    needs: ['tools', 'install', 'web', 'build'],
+    ...counted('lab', (r) => r),
+  },
   // Takes minutes, and brings a large package that only it needs.
   {
     name: 'matrix',

@@ -55,7 +55,7 @@ if (built.status !== 0) {
 sweepOrphans();
 const child = spawn('playwright', ['test', '--config', import.meta.dirname, ...(only ? ['-g', only.replaceAll(' ', '.*')] : []), ...args], {
   stdio: 'inherit',
-  env: { ...process.env, HELIOGRAPH_LAB_RUN: String(process.pid), HELIOGRAPH_LAB_FOLDER: folder, HELIOGRAPH_LAB_NETEMU: netemu },
+  env: { ...process.env, TMPDIR: folder, HELIOGRAPH_LAB_RUN: String(process.pid), HELIOGRAPH_LAB_FOLDER: folder, HELIOGRAPH_LAB_NETEMU: netemu },
 });
 // Ctrl-C reaches the child by itself and SIGTERM does not; this process stays to clear up after it in both cases.
 process.on('SIGINT', () => {});

@@ -72,7 +72,7 @@ test('slow link beside a fast one', { tag: '@ci' }, async ({ world }, info) => {
 });
 
 for (const megabits of [10, 8]) {
-  test(`slow link of ${megabits} Mbit/s and keyframes`, { tag: megabits === 8 ? '@ci' : [] }, async ({ world }, info) => {
+  test(`slow link of ${megabits} Mbit/s and keyframes`, async ({ world }, info) => {
     const encoder = world.stream('bursts', { size: '1280x720', kbps: 3000, keyframe: 10 });
     const site = await world.internet.site('port-restricted');
     const someone = await person('Chromium', site.client, world.url);
