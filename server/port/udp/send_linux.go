@@ -13,10 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refusedOff is how many refusals in a row switch segmentation off. One alone
-// may be due to a single client, on whose path a segment does not fit.
-const refusedOff = 100
-
 // control is a control message that says how long the segments are.
 type control struct {
 	header  unix.Cmsghdr
@@ -120,27 +116,13 @@ func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
 	}
 	switch errno {
 	case 0:
-		if s.cut.refused.Load() != 0 {
-			s.cut.refused.Store(0)
-		}
+		s.cut.accept()
 		return nil
 	case unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT:
 		s.cut.refuse(errno)
 		return s.sendEach(b, segment, to)
 	}
 	return s.outcome(errno)
-}
-
-// refuse counts a refusal to cut. EIO says that the network card cannot
-// compute checksums, which is for good; the others may concern one path.
-func (c *cutting) refuse(errno syscall.Errno) {
-	if n := c.refused.Add(1); errno != unix.EIO && n < refusedOff {
-		return
-	}
-	if c.on.Swap(false) {
-		c.ended.Inc()
-		c.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", errno)
-	}
 }
 
 // outcome turns the kernel's answer into an error of this package.

@@ -10,28 +10,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel's refusals: one alone costs only its call, a card that cannot cut
-// or a long row of them switches cutting off.
-func TestCuttingEnds(t *testing.T) {
+// The kernel's refusals: one alone costs only its call, a long row of them
+// switches cutting off, and then it is tried again from time to time: all of
+// them may have been due to the path of one client.
+func TestCuttingEndsAndBegins(t *testing.T) {
 	t.Parallel()
-	s := open(t, "udp4", "127.0.0.1", 1)[0]
-	if !s.Cuts() {
-		t.Skip("this kernel does not cut segments")
+	for _, cause := range []syscall.Errno{syscall.EINVAL, syscall.EMSGSIZE, syscall.EIO} {
+		s := open(t, "udp4", "127.0.0.1", 1)[0]
+		if !s.Cuts() {
+			t.Skip("this kernel does not cut segments")
+		}
+		c := dial(t, s)
+		s.cut.refuse(cause)
+		require.True(t, s.Cuts())
+		sendWhole(t, s, c, 1, 2)
+		require.Zero(t, s.cut.refused.Load(), "a success ends the row")
+		for range refusedOff {
+			s.cut.refuse(cause)
+		}
+		require.False(t, s.Cuts())
+		require.EqualValues(t, 1, s.count.Uncuts.Value())
+		sendWhole(t, s, c, 1, 2)
+		require.False(t, s.Cuts())
+		for range tryEvery {
+			sendWhole(t, s, c, 1, 2)
+		}
+		require.True(t, s.Cuts())
 	}
-	c := dial(t, s)
-	s.cut.refuse(syscall.EINVAL)
-	require.True(t, s.Cuts())
-	sendWhole(t, s, c, 1, 2)
-	require.Zero(t, s.cut.refused.Load(), "a success ends the row")
-	for range refusedOff {
-		s.cut.refuse(syscall.EINVAL)
-	}
-	require.False(t, s.Cuts())
-	require.EqualValues(t, 1, s.count.Uncuts.Value())
-	sendWhole(t, s, c, 1, 2)
-	s.cut.on.Store(true)
-	s.cut.refuse(syscall.EIO)
-	require.False(t, s.Cuts(), "EIO is for good")
 }
 
 // A kernel that really refuses, here because the sockets leave out checksums,

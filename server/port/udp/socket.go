@@ -22,22 +22,56 @@ const (
 	maxBurst    = 65000
 )
 
-// cutting is whether the kernel cuts what is sent in segments. It is found out
-// once for all sockets of an address, which send by the same network cards.
+// Refusals of the kernel to cut. Each may be due to the path of a single client:
+// a card or a tunnel that leaves checksums to others, a segment that does not
+// fit. So it takes a row of them to switch cutting off, and it is tried again
+// now and then, or one client would slow down all that come after it.
+const (
+	refusedOff = 100  // refusals in a row
+	tryEvery   = 1024 // bursts that are sent one by one
+)
+
+// cutting is whether the kernel cuts what is sent in segments, for all sockets
+// of an address together.
 type cutting struct {
 	// set at construction
 	log   *slog.Logger
 	ended *metric.Counter
+	able  bool // the kernel can
 	// atomic
 	on      atomic.Bool
-	refused atomic.Int32 // refusals of the kernel to cut, in a row
+	refused atomic.Int32  // refusals in a row
+	spared  atomic.Uint32 // bursts that were not tried
 }
 
 // newCutting finds out what the kernel can do.
 func newCutting(log *slog.Logger, ended *metric.Counter) *cutting {
-	c := &cutting{log: log, ended: ended}
-	c.on.Store(probeGSO())
+	c := &cutting{log: log, ended: ended, able: probeGSO()}
+	c.on.Store(c.able)
 	return c
+}
+
+// try tells whether to have the kernel cut a burst.
+func (c *cutting) try() bool {
+	return c.on.Load() || c.able && c.spared.Add(1)%tryEvery == 0
+}
+
+// refuse counts a refusal.
+func (c *cutting) refuse(cause error) {
+	if c.refused.Add(1) >= refusedOff && c.on.Swap(false) {
+		c.ended.Inc()
+		c.log.Warn("the kernel refuses to cut segments: sending datagrams one by one, which costs more CPU", "err", cause)
+	}
+}
+
+// accept notes that the kernel has cut.
+func (c *cutting) accept() {
+	if c.refused.Load() != 0 {
+		c.refused.Store(0)
+	}
+	if !c.on.Load() && !c.on.Swap(true) {
+		c.log.Info("the kernel cuts segments again")
+	}
 }
 
 // Socket is one UDP socket. Its methods may be called from anywhere.
@@ -67,8 +101,8 @@ func newSocket(conn *net.UDPConn, cut *cutting, count Counters) (*Socket, error)
 // waits for: a Handler must not call it.
 func (s *Socket) Close() { _ = s.conn.Close() }
 
-// Cuts says whether the kernel cuts segments for this socket and the others of
-// its address.
+// Cuts says whether the kernel cuts segments now for this socket and the others
+// of its address.
 func (s *Socket) Cuts() bool { return s.cut.on.Load() }
 
 // Send sends one datagram. It never blocks: see ErrCongested.
@@ -85,7 +119,7 @@ func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	for len(b) > 0 {
 		n := min(burst, len(b))
 		var err error
-		if n > segment && s.Cuts() {
+		if n > segment && s.cut.try() {
 			err = s.sendBurst(b[:n], segment, to)
 		} else {
 			err = s.sendEach(b[:n], segment, to)
