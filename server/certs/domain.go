@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -75,11 +76,34 @@ func (d *Domain) Run(ctx context.Context) error {
 	m.config.Issuers = []certmagic.Issuer{m.issuer}
 	d.running.Store(m)
 	defer d.running.Store(nil)
+	d.discard(ctx, m)
 	if err := m.config.ManageAsync(ctx, []string{d.cfg.Name}); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// discard deletes the certificate that is kept if it is broken, as after a power
+// cut: the library would neither use it nor get another. One that only cannot
+// be read now is left alone, for authorities give a few a week.
+func (d *Domain) discard(ctx context.Context, m *manager) {
+	keys, issuer := certmagic.StorageKeys, m.issuer.IssuerKey()
+	var parts [3][]byte
+	for i, key := range []string{keys.SiteCert(issuer, d.cfg.Name), keys.SitePrivateKey(issuer, d.cfg.Name), keys.SiteMeta(issuer, d.cfg.Name)} {
+		var err error
+		if parts[i], err = m.config.Storage.Load(ctx, key); err != nil {
+			return
+		}
+	}
+	_, err := tls.X509KeyPair(parts[0], parts[1])
+	if err == nil && json.Valid(parts[2]) {
+		return
+	}
+	d.cfg.Log.Warn("the certificate in the data folder is broken; another is got", "domain", d.cfg.Name, "err", err)
+	if err := m.config.Storage.Delete(ctx, keys.CertsSitePrefix(issuer, d.cfg.Name)); err != nil {
+		d.cfg.Log.Warn("the broken certificate cannot be deleted; delete it by hand", "domain", d.cfg.Name, "err", err)
+	}
 }
 
 // event notes what became of the certificate and tells the operator.

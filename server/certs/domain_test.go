@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,4 +223,31 @@ func TestForeignChallenge(t *testing.T) {
 	w := httptest.NewRecorder()
 	d.Challenges(deaf).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/x", nil))
 	require.Equal(t, http.StatusNotFound, w.Code)
+}
+
+// What is kept may be broken, after a power cut or on a full disk: another
+// certificate is got, and the server goes on meanwhile.
+func TestDomainWithGarbage(t *testing.T) {
+	t.Parallel()
+	plain, httpPort := listen(t)
+	secure, tlsPort := listen(t)
+	a := startAuthority(t, 3600, httpPort, tlsPort)
+	const domain = "kept.example.com" // the library knows challenges by name, in all of this process
+	data := t.TempDir()
+	var now atomic.Pointer[Domain]
+	serve(t, plain, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().Challenges(deaf).ServeHTTP(w, r) }))
+	serve(t, secure, deaf)
+	for _, broken := range []string{"", ".crt", ".key", ".json"} {
+		require.NoError(t, filepath.WalkDir(data, func(name string, _ os.DirEntry, err error) error {
+			if strings.HasSuffix(name, domain+broken) && filepath.Ext(name) == broken {
+				return os.WriteFile(name, []byte("garbage"), 0o600)
+			}
+			return err
+		}))
+		d := NewDomain(DomainConfig{Name: domain, Data: data, Authority: a.Authority, Log: slog.New(slog.DiscardHandler)})
+		now.Store(d)
+		stop := run(t, d)
+		require.Eventually(t, d.Trusted, patience, 10*time.Millisecond, broken)
+		stop()
+	}
 }
