@@ -142,6 +142,9 @@ func (e *examination) run(ctx context.Context) {
 
 // note adds a result.
 func (e *examination) note(r Result) {
+	for _, s := range []*string{&r.Target, &r.Text, &r.Why, &r.Ask} {
+		*s = printable(*s)
+	}
 	e.report.Results = append(e.report.Results, r)
 	e.tell(r)
 }

@@ -6,7 +6,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"unicode"
 
+	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -91,3 +93,19 @@ type canned struct {
 }
 
 func (c canned) Read(b []byte) (int, error) { return c.r.Read(b) }
+
+// What a hostile server says does not reach the terminal as it is.
+func TestRefusalIsPrintable(t *testing.T) {
+	t.Parallel()
+	m, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse),
+		stun.ErrorCodeAttribute{Code: 400, Reason: []byte("\x1b]0;owned\x07\r\n\u202eUDP ok\u009b2J" + strings.Repeat("x", 600))})
+	require.NoError(t, err)
+	var told Result
+	e := examination{report: &Report{}, tell: func(r Result) { told = r }}
+	e.note(e.unanswered(Result{Way: wayTURNTCP, Target: "evil\x1b[31m:1"}, refusal(m)))
+	require.Equal(t, []Result{told}, e.report.Results)
+	require.Less(t, len(told.Line()), 700)
+	for _, r := range told.Line() {
+		require.True(t, unicode.IsPrint(r), "%q", r)
+	}
+}

@@ -3,7 +3,25 @@ package doctor
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
+
+// maxText bounds what is told of one thing, in characters.
+const maxText = 400
+
+// printable makes text that holds a stranger's words fit for a terminal, which
+// would do what is written in control characters, and on one line.
+func printable(s string) string {
+	if all := []rune(s); len(all) > maxText {
+		s = string(all[:maxText]) + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
 
 // Line says a result in one line, for a person.
 func (r Result) Line() string {
