@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,19 +14,29 @@ export function missing(): string {
   return made.status === 0 ? '' : `network namespaces cannot be made here: ${made.stderr.trim()}`;
 }
 
+/** The addresses of this end of the cable and of the other host. Each process has a subnet of its own, so that two runs do not meet. */
+export const near = `10.77.${process.pid % 256}.1`;
+export const far = `10.77.${process.pid % 256}.2`;
+
+/** Takes away what a run left that was killed: its cable would draw the packets of others. */
+function sweep(): void {
+  for (const [, name, pid] of sh('ip netns list').stdout.matchAll(/^(hg(\d+))\b/gm)) {
+    if (!existsSync(`/proc/${pid}`)) sh(`ip netns del ${name}`);
+  }
+}
+
 /**
  * A second host: a network namespace joined to this one by a cable. Programs started through `wrap` live there, and its
  * network can be cut or filtered while they run.
  */
 export class Lab {
-  /** The address of this end of the cable. */
-  readonly near = '10.77.0.1';
-  /** The address of the other host. */
-  readonly far = '10.77.0.2';
+  readonly near = near;
+  readonly far = far;
   readonly #ns = `hg${process.pid}`;
   readonly #dir = mkdtempSync(join(tmpdir(), 'heliograph-lab-'));
 
   constructor() {
+    sweep();
     const [ns, near, far] = [this.#ns, `hga${process.pid}`, `hgb${process.pid}`];
     const made = sh(`
       ip netns add ${ns}

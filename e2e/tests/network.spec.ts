@@ -1,5 +1,5 @@
 import { program, visitor } from '../lib/chromium';
-import { Lab, missing } from '../lib/lab';
+import { Lab, missing, near } from '../lib/lab';
 import { heard, path } from '../lib/probe';
 import { expect, goLive, onAir, plays, test } from '../lib/test';
 
@@ -12,7 +12,7 @@ test.beforeAll(() => {
 });
 test.afterAll(() => lab?.close());
 
-test.use({ settings: { open: true, listen: '10.77.0.1:0' } });
+test.use({ settings: { open: true, listen: `${near}:0` } });
 
 /** A Chromium on the other host of the lab. */
 const far = (url: string, devices = false) => visitor(url, devices, lab.wrap(program));
