@@ -14,9 +14,11 @@ const (
 	lagLimit = 3 * time.Second
 	// A viewer that lost more than half of what was sent, in two reports in a
 	// row, has no use for the rest: no picture survives it. One report alone can
-	// be a moment without a network.
+	// be a moment without a network, and of a few packets, as a still screen has
+	// in a second, half is soon lost by chance and sent again.
 	halfLost    = 128 // of 256 (RFC 3550 section 6.4.1)
 	halfReports = 2
+	halfLeast   = 16 // packets that a report is about
 )
 
 // How sent packets are remembered. Which were sent when is known for 4 s, so
@@ -48,10 +50,26 @@ type Flow struct {
 	least   int64           // the least time that an acknowledgement took, in ns; 0 for none yet
 	heard   bool            // something was acknowledged since Restart
 	lagging bool            // so said a receiver report
-	half    int             // receiver reports in a row by which more than half was lost
+	half    half
 	total   totals
 	meter   meter
 	shown   shown
+}
+
+// half counts receiver reports in a row by which more than half was lost.
+type half struct {
+	row     int
+	highest uint16 // number that the report before named
+}
+
+// take counts a report.
+func (h *half) take(r Report) {
+	if r.Lost > halfLost && r.Highest-h.highest >= halfLeast {
+		h.row++
+	} else {
+		h.row = 0
+	}
+	h.highest = r.Highest
 }
 
 // totals are what was sent.
@@ -96,7 +114,7 @@ func (f *Flow) turn(t int64) {
 // gives so little of it that no picture can come of it. A viewer that never
 // sends feedback is not judged.
 func (f *Flow) Behind(now int64) bool {
-	if f.lagging || f.half >= halfReports {
+	if f.lagging || f.half.row >= halfReports {
 		return true
 	}
 	if f.records == nil || !f.heard || now/tick-f.tick > idleTicks {
@@ -112,7 +130,7 @@ func (f *Flow) Behind(now int64) bool {
 // viewer whose feedback alone gets lost is not kept without pictures.
 func (f *Flow) Restart() {
 	f.acked = f.next
-	f.heard, f.lagging, f.half = false, false, 0
+	f.heard, f.lagging, f.half.row = false, false, 0
 }
 
 // number returns the packet that was sent under the low 16 bits of its number;
@@ -213,11 +231,7 @@ func (f *Flow) sentAt(record uint32, now int64) int64 {
 // is that of the codec, in Hz.
 func (f *Flow) Reported(r Report, lag time.Duration, clockRate uint32) {
 	f.lagging = lag > lagLimit && f.meter.heard == 0
-	if r.Lost > halfLost {
-		f.half++
-	} else {
-		f.half = 0
-	}
+	f.half.take(r)
 	f.shown.report(r, clockRate)
 }
 

@@ -270,16 +270,26 @@ func TestReceiverReports(t *testing.T) {
 	require.True(t, f.Behind(1))
 	f.Restart()
 	require.False(t, f.Behind(1))
-	f.Reported(Report{Lost: 200}, 0, 90_000)
+	highest := uint16(65_500)
+	report := func(lost uint8, packets uint16) {
+		highest += packets
+		f.Reported(Report{Lost: lost, Highest: highest}, 0, 90_000)
+	}
+	report(200, 20)
 	require.False(t, f.Behind(1), "once is no reason")
-	f.Reported(Report{Lost: 100}, 0, 90_000)
-	f.Reported(Report{Lost: 200}, 0, 90_000)
+	report(100, 20)
+	report(200, 20)
 	require.False(t, f.Behind(1))
-	f.Reported(Report{Lost: 255}, 0, 90_000)
+	report(255, 20)
 	require.True(t, f.Behind(1))
 	f.Restart()
-	f.Reported(Report{Lost: 255}, 0, 90_000)
+	report(255, 20)
 	require.False(t, f.Behind(1))
+	report(0, 20)
+	for range 100 {
+		report(255, 2)
+		require.False(t, f.Behind(1), "of two packets both are lost now and then")
+	}
 
 	r := newRoad(t, 10e6)
 	r.run(1e6, time.Second)
