@@ -343,7 +343,7 @@ func (c *Channel) Close(broken bool) {
 		case e == nil:
 		case broken:
 			e.wait(c)
-		default:
+		case e.seat.at(c): // else another connection has just taken it over
 			e.media.Close(ErrLost)
 		}
 	}

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/heliograph/heliograph/server/auth"
@@ -72,8 +73,8 @@ func (c *Channel) takeOver(ctx context.Context, m clientMessage) error {
 		older.ended(name, e, errMoved)
 	}
 	c.opened(m.ID, e)
-	if e.seat.over() { // before it was here, so that nobody was told
-		c.ended(m.ID, e, e.media.Reason())
+	if !e.seat.at(c) { // ended, or taken further, before it was here, so that nobody was told
+		c.ended(m.ID, e, cmp.Or(e.media.Reason(), errMoved))
 	}
 	return nil
 }

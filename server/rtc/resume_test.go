@@ -1,6 +1,8 @@
 package rtc
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,9 +205,69 @@ func TestSeat(t *testing.T) {
 	e.seat.mu.Unlock()
 	<-e.media.Done()
 	require.ErrorIs(t, e.media.Reason(), ErrLost)
-	require.Eventually(t, e.seat.over, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return p.srv.sessions.find(e.id) == nil }, patience, time.Millisecond)
 	_, _, ok := e.seat.take(p.pub.c, "w")
 	require.False(t, ok)
 	e.wait(p.view.c)
 	require.Nil(t, e.seat.waiting)
+}
+
+// A client may come back twice at once. One connection has the session then, and
+// the goodbye of the other does not end it.
+func TestChannelsTakeOneSessionOverAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	e, err := p.view.c.get("w")
+	require.NoError(t, err)
+	for range 50 {
+		all := []*client{p.client(""), p.client(""), p.client("")}
+		var taking sync.WaitGroup
+		for _, k := range all {
+			taking.Go(func() {
+				assert.NoError(t, k.c.takeOver(t.Context(), clientMessage{ID: "w", Session: p.secrets["w"]}))
+			})
+		}
+		taking.Wait()
+		for _, k := range all {
+			_, err := k.c.get("w")
+			assert.Equal(t, k.c == e.seat.channel, err == nil, "has it and is its place")
+			if k.c != e.seat.channel {
+				k.c.Close(false)
+			}
+		}
+		require.NoError(t, e.media.Reason())
+	}
+}
+
+// A page that was loaded again while its connection was down finds room, though
+// nobody has closed what the older page had.
+func TestSessionsLeftBehindMakeRoom(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, false)
+	token := h.token(auth.Watch, "s", time.Hour)
+	h.publish(newCaster(t, webrtc.MimeTypeVP8), "s", h.key("s"))
+	h.live("s", 2)
+	w := offerOf(t, newWatcher(t))
+	watch := func(k *client, n int) {
+		for i := range n {
+			k.say("type", "watch", "id", fmt.Sprint("w", i), "stream", "s", "sdp", w)
+			k.expect("answer")
+		}
+	}
+	first := h.client(token)
+	watch(first, maxPerSubject)
+	again := h.client(token)
+	again.say("type", "watch", "id", "w", "stream", "s", "sdp", w)
+	again.fails("throttled")
+
+	first.c.Close(true)
+	watch(again, maxPerSubject)
+	third := h.client(token)
+	third.say("type", "watch", "id", "w", "stream", "s", "sdp", w)
+	third.fails("throttled")
+	require.Eventually(t, func() bool { return h.srv.sessions.len() == 1+maxPerSubject }, patience, time.Millisecond)
+	for i := range maxPerSubject {
+		_, err := again.c.get(fmt.Sprint("w", i))
+		require.NoError(t, err)
+	}
 }

@@ -57,11 +57,25 @@ func (s *seat) leave() (c *Channel, name string) {
 	return c, name
 }
 
-// over tells whether the session has ended.
-func (s *seat) over() bool {
+// at tells whether the session is on a channel.
+func (s *seat) at(c *Channel) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended
+	return s.channel == c
+}
+
+// giveUp ends the wait for a client to come back; ok is false when there is none.
+// The caller closes the session.
+func (s *seat) giveUp() (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == nil {
+		return false
+	}
+	s.waiting.Stop()
+	s.waiting = nil
+	s.ended = true
+	return true
 }
 
 // wait has the session closed unless its client comes back for it. c is the

@@ -101,20 +101,46 @@ func (r *registry) len() int {
 
 // reserve makes room for a session before anything is allocated for it. It
 // returns hub.ErrShutdown or ErrTooMany; otherwise release must be called once.
+// A session whose client may come back is no match for a client that is here:
+// the page may have been loaded again.
 func (r *registry) reserve(subject string, addr netip.Addr) (release func(), err error) {
 	key, limited := limitKey(addr)
+	var left *session
+	defer func() {
+		if left != nil { // not while mu is held
+			left.media.Close(ErrLost)
+		}
+	}()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case !r.running:
+	if !r.running {
 		return nil, hub.ErrShutdown
-	case subject != "" && r.subjects[subject] >= maxPerSubject, limited && r.addresses[key] >= maxPerAddress:
-		return nil, ErrTooMany
+	}
+	ofSubject, ofAddress := subject != "" && r.subjects[subject] >= maxPerSubject, limited && r.addresses[key] >= maxPerAddress
+	if ofSubject || ofAddress {
+		left = r.leftBehind(func(s *session) bool {
+			k, _ := limitKey(s.addr)
+			return (!ofSubject || s.grant.Subject() == subject) && (!ofAddress || k == key)
+		})
+		if left == nil {
+			return nil, ErrTooMany
+		}
 	}
 	r.subjects[subject]++
 	r.addresses[key]++
 	r.ended.Add(1)
 	return func() { r.release(subject, key) }, nil
+}
+
+// leftBehind returns one of the sessions that match and that no client holds any
+// more; each one once, nil for none. mu is held.
+func (r *registry) leftBehind(match func(*session) bool) *session {
+	for _, s := range r.sessions {
+		if match(s) && s.seat.giveUp() {
+			return s
+		}
+	}
+	return nil
 }
 
 func (r *registry) release(subject string, key netip.Addr) {
