@@ -52,6 +52,15 @@ async function person(browser: Browser, url: string): Promise<Page> {
   return context.newPage();
 }
 
+/** Answers of the server to tests come without addresses for UDP that exist. */
+async function blockUDP(page: Page): Promise<void> {
+  await page.route('**/reach', async (route) => {
+    const response = await route.fetch();
+    const sdp = (await response.text()).replaceAll(/^(a=candidate:\S+ 1 udp \d+) \S+/gm, '$1 203.0.113.9');
+    await route.fulfill({ response, body: sdp });
+  });
+}
+
 async function decodes(page: Page): Promise<void> {
   await expect.poll(async () => (await heard(page)).frames, { timeout: 20_000 }).toBeGreaterThan(60);
 }
@@ -71,6 +80,13 @@ test('pictures of every page', async () => {
     await shoot(viewer, 'setup');
     await viewer.goto('/nowhere');
     await shoot(viewer, 'not-found');
+    await viewer.goto('/check');
+    await viewer.getByText('Everything gets through').first().waitFor();
+    await shoot(viewer, 'check');
+    await blockUDP(viewer);
+    await viewer.goto('/check?next=/watch/harbour');
+    await viewer.getByText('UDP is blocked here').first().waitFor();
+    await shoot(viewer, 'check-no-udp');
 
     const studio = await person(browser, server.url);
     await studio.goto('/studio');

@@ -38,7 +38,8 @@ export class Peer {
   readonly #abort = new AbortController();
   #end: (why: ProtocolError) => void = () => {};
   // changed by events
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #givesUp: ReturnType<typeof setTimeout> | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
   #session: string | undefined;
   #answered = false;
   #connected = false;
@@ -73,17 +74,19 @@ export class Peer {
     const answer = await this.#negotiate((sdp) => this.#plan.ask(this.id, sdp), {}, signal);
     this.#answered = true;
     this.#session = answer.session;
+    this.#restarted = performance.now();
     if (!this.#connected) this.#expectPath();
     return answer;
   }
 
   /** The network may have changed: looks for another path at once, unless this one is good. */
   hurry(): void {
-    if (!this.#connected && performance.now() - this.#restarted > restartEvery) void this.#restart();
+    if (this.#answered && !this.#connected) this.#restartSoon();
   }
 
   /** A new socket is open, which knows nothing of this session: takes it along, or ends it to be opened anew. */
   reopened(): void {
+    this.#stopTimers();
     if (this.#answered && this.#session !== undefined) void this.#restart();
     else this.finish(new ProtocolError('renewed', 'opened anew'));
   }
@@ -95,7 +98,7 @@ export class Peer {
 
   /** Lets go of the session, and tells the server so if `tell`. The RTCPeerConnection stays open. */
   leave(tell: boolean): void {
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#unlisten();
     this.#abort.abort();
     this.pc.onconnectionstatechange = null;
@@ -126,6 +129,7 @@ export class Peer {
   }
 
   async #refused(why: ProtocolError): Promise<void> {
+    console.warn(`heliograph: ${this.id} was not restarted: ${why.code}: ${why.message}`);
     // The next socket brings the next try.
     if (why.code === 'connection_lost') return;
     if (why.code === 'throttled') {
@@ -153,18 +157,25 @@ export class Peer {
   }
 
   #expectPath(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    this.#givesUp ??= setTimeout(() => {
+      this.#givesUp = undefined;
       // Without a socket the whole network is away, and its return begins the search anew.
       if (this.#connection.state === 'open') this.#end(new ProtocolError('unreachable', 'no path for media was found'));
     }, connectWithin);
   }
 
+  #stopTimers(): void {
+    clearTimeout(this.#givesUp);
+    clearTimeout(this.#again);
+    this.#givesUp = this.#again = undefined;
+  }
+
   #changed(): void {
     const state = this.pc.connectionState;
     if (state === 'connected') {
-      clearTimeout(this.#timer);
+      this.#stopTimers();
       this.#connected = this.#wasConnected = true;
+      this.#restarted = -Infinity;
       this.onlink(true);
     } else if (state === 'disconnected' || state === 'failed') {
       this.#connected = false;
@@ -180,11 +191,21 @@ export class Peer {
   // The socket may be as dead as the path; then the next one brings the restart.
   #mend(): void {
     const path = this.pc.iceConnectionState;
+    const failed = this.pc.connectionState === 'failed';
     // A good path with a broken encryption on it: no other path mends that.
-    if (path === 'connected' || path === 'completed') return this.#end(new ProtocolError('failed', 'the encryption broke'));
+    if (failed && (path === 'connected' || path === 'completed')) return this.#end(new ProtocolError('failed', 'the encryption broke'));
     this.#connection.probe();
-    if (this.#connection.state !== 'open') return;
-    if (performance.now() - this.#restarted > restartEvery) void this.#restart();
-    else if (this.pc.connectionState === 'failed') this.#end(new ProtocolError('failed', 'the path for media broke'));
+    this.#restartSoon();
+  }
+
+  // While one restart takes effect the browser may still report the failure before it.
+  #restartSoon(): void {
+    const wait = this.#restarted + restartEvery - performance.now();
+    if (wait <= 0) void this.#restart();
+    else this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      const state = this.pc.connectionState;
+      if (state === 'failed' || state === 'disconnected') void this.#restart();
+    }, wait);
   }
 }

@@ -6,9 +6,10 @@
  */
 export function onNetworkChange(fn: () => void): () => void {
   const shown = () => void (document.visibilityState === 'visible' && fn());
-  const pairs: [EventTarget | undefined, string, () => void][] = [
+  const kept = (e: Event) => void ((e as PageTransitionEvent).persisted && fn());
+  const pairs: [EventTarget | undefined, string, (e: Event) => void][] = [
     [globalThis, 'online', fn],
-    [globalThis, 'pageshow', fn],
+    [globalThis, 'pageshow', kept],
     [(navigator as { connection?: EventTarget }).connection, 'change', fn],
     [globalThis.document, 'visibilitychange', shown],
     [globalThis.document, 'resume', fn],
