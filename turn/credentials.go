@@ -100,13 +100,19 @@ func (c *credentials) keyAt(username string, now time.Time) (stun.MessageIntegri
 	if !ok || expiry <= now.Unix() {
 		return nil, false
 	}
-	c.mu.Lock()
-	_, ok = c.issued[username]
-	c.mu.Unlock()
-	if !ok {
+	if !c.inForce(username) {
 		return nil, false
 	}
 	return c.keyOf(username), true
+}
+
+// inForce says whether a username was given out and not revoked; it may have
+// expired.
+func (c *credentials) inForce(username string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.issued[username]
+	return ok
 }
 
 // keyOf returns the key of a username, in force or not.

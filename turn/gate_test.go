@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,4 +372,30 @@ func TestUnauthorizedAnswersAreLimited(t *testing.T) {
 	require.GreaterOrEqual(t, answers, 1)
 	require.LessOrEqual(t, answers, unauthorizedPerSource+int(spent.Seconds()*unauthorizedPerSource)+1)
 	require.Less(t, out, in)
+}
+
+// meanwhile is a relay that does something while it makes an address.
+type meanwhile struct {
+	Relay
+	do func()
+}
+
+func (m meanwhile) Allocate(number int) (net.PacketConn, net.Addr, error) {
+	m.do()
+	return m.Relay.Allocate(number)
+}
+
+// A credential that is revoked while an allocation is made with it leaves none.
+func TestRevokeMeanwhile(t *testing.T) {
+	t.Parallel()
+	var revoke atomic.Pointer[func()]
+	h := openWith(t, "127.0.0.1:0", noLimits(), func(r Relay) Relay {
+		return meanwhile{r, func() { (*revoke.Load())() }}
+	})
+	r := h.guest(t, "udp")
+	now := func() { h.Revoke(r.user) }
+	revoke.Store(&now)
+	_ = code(t, r.signed(stun.MethodAllocate, transport(17)))
+	require.Eventually(t, func() bool { return h.allocations.len() == 0 }, patience, time.Millisecond)
+	require.Equal(t, stun.CodeUnauthorized, code(t, r.signed(stun.MethodRefresh)))
 }

@@ -30,8 +30,11 @@ func (s *Server) serve() (*pionturn.Server, error) {
 		},
 		QuotaHandler: s.quota,
 		EventHandler: pionturn.EventHandler{
-			OnAllocationCreated: func(src, _ net.Addr, _, _, _ string, relayed net.Addr, _ int) {
+			OnAllocationCreated: func(src, _ net.Addr, _, username, _ string, relayed net.Addr, _ int) {
 				s.allocations.claim(clientOf(src), clientOf(relayed).addr)
+				if !s.credentials.inForce(username) { // revoked meanwhile, when there was no allocation to end
+					s.Revoke(username)
+				}
 			},
 			OnAllocationDeleted: func(src, _ net.Addr, _, _, _ string) { s.allocations.remove(clientOf(src)) },
 			OnAllocationError:   func(src, _ net.Addr, _, _ string) { s.allocations.abandon(clientOf(src)) },

@@ -32,16 +32,24 @@ type house struct {
 // open runs both until the test ends, with limits that no test comes near.
 func open(t testing.TB) *house {
 	t.Helper()
-	return openWith(t, "127.0.0.1:0", &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)})
+	return openWith(t, "127.0.0.1:0", noLimits())
 }
 
-func openWith(t testing.TB, listen string, l *limits) *house {
+func noLimits() *limits {
+	return &limits{requests: limit.NewSources(1e6, 1e6), unauthorized: limit.NewSources(1e6, 1e6)}
+}
+
+// openWith is open with other limits, and with the relay as each wrap makes it.
+func openWith(t testing.TB, listen string, l *limits, wrap ...func(Relay) Relay) *house {
 	t.Helper()
 	p, err := port.Listen(port.Config{Listen: listen, Metrics: metric.New()})
 	require.NoError(t, err)
 	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Peers, Metrics: metric.New()})
 	require.NoError(t, err)
 	s.limits = l
+	for _, w := range wrap {
+		s.cfg.Relay = w(s.cfg.Relay)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- s.Run(ctx) }()
