@@ -44,6 +44,7 @@ const (
 	maxHandshakes     = 512 // under way
 	maxWaiting        = 512 // for their start
 	maxHandshakesNear = 32  // of one network, waiting ones included
+	maxHandshakesSite = 128 // of all the networks that one party is given
 	maxTries          = 4   // of one session
 )
 
@@ -70,6 +71,7 @@ type Desk struct {
 	mu      sync.Mutex
 	running int
 	near    map[netip.Addr]int
+	sites   map[netip.Prefix]int
 	waiting []*attempt
 }
 
@@ -96,7 +98,7 @@ func New(cfg Config) (*Desk, error) {
 	r := cfg.Metrics
 	d := &Desk{
 		certificate: certificate, limit: handshakeTime, log: cfg.Log,
-		wake: make(chan struct{}, 1), near: map[netip.Addr]int{},
+		wake: make(chan struct{}, 1), near: map[netip.Addr]int{}, sites: map[netip.Prefix]int{},
 		count: counters{
 			done:    r.Counter("heliograph_egress_handshakes_total", "DTLS handshakes of viewers that succeeded."),
 			failed:  r.Counter("heliograph_egress_failed_handshakes_total", "DTLS handshakes of viewers that failed or took too long."),
@@ -147,16 +149,29 @@ func (d *Desk) network(a netip.Addr) netip.Addr {
 func (d *Desk) enter(a *attempt) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.waiting) == maxWaiting || a.network.IsValid() && d.near[a.network] == maxHandshakesNear {
+	if len(d.waiting) == maxWaiting || a.network.IsValid() && d.crowded(a.network) {
 		d.count.refused.Inc()
 		return false
 	}
 	d.waiting = append(d.waiting, a)
 	if a.network.IsValid() {
 		d.near[a.network]++
+		d.sites[site(a.network)]++
 	}
 	d.rouse()
 	return true
+}
+
+// crowded tells whether a network has had its share; mu is held.
+func (d *Desk) crowded(network netip.Addr) bool {
+	return d.near[network] == maxHandshakesNear || d.sites[site(network)] == maxHandshakesSite
+}
+
+// site is what one party may have of networks: up to a /48 of IPv6 (RFC 6177),
+// with which it could take every place, and a single address of IPv4.
+func site(network netip.Addr) netip.Prefix {
+	p, _ := network.Prefix(min(48, network.BitLen())) // fails for none of these lengths
+	return p
 }
 
 func (d *Desk) rouse() {
@@ -213,5 +228,9 @@ func (d *Desk) forget(a *attempt) {
 	}
 	if d.near[a.network]--; d.near[a.network] == 0 {
 		delete(d.near, a.network)
+	}
+	of := site(a.network)
+	if d.sites[of]--; d.sites[of] == 0 {
+		delete(d.sites, of)
 	}
 }

@@ -219,7 +219,7 @@ func (s *stage) halfOpen(t *testing.T, n int, hello []byte) {
 func (d *Desk) counts() (running, waiting, near int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.running, len(d.waiting), len(d.near)
+	return d.running, len(d.waiting), len(d.near) + len(d.sites)
 }
 
 // footprint returns goroutines and bytes of heap in use.
@@ -275,6 +275,29 @@ func TestHandshakesOfOneNetwork(t *testing.T) {
 		d.ended(d.next())
 	}
 	require.True(t, enter("2001:db8::3"), "places come back")
+}
+
+// Who has a /48 of IPv6, as many a customer does, has 65,536 networks, and yet
+// leaves room for others.
+func TestHandshakesOfOneSite(t *testing.T) {
+	t.Parallel()
+	d, err := New(Config{})
+	require.NoError(t, err)
+	enter := func(a netip.Addr) bool { return d.enter(&attempt{network: d.network(a)}) }
+	taken := 0
+	for network := range maxHandshakes + maxWaiting {
+		if enter(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 0, byte(network >> 8), byte(network), 15: 1})) {
+			taken++
+		}
+	}
+	require.Equal(t, maxHandshakesSite, taken)
+	require.True(t, enter(netip.MustParseAddr("2001:db8:1::1")))
+	require.True(t, enter(netip.MustParseAddr("203.0.113.1")))
+	for a := d.next(); a != nil; a = d.next() {
+		d.ended(a)
+	}
+	require.Empty(t, d.near)
+	require.Empty(t, d.sites)
 }
 
 func TestHandshakesStartInOrder(t *testing.T) {
