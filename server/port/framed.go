@@ -152,14 +152,9 @@ func (f *framed) send(b []byte, to netip.AddrPort) error {
 		f.port.count.framed.closed.Inc()
 		return ErrGone
 	}
-	queued := &f.port.relay.queued // one bound for all that waits
-	if queued.Add(1) > maxQueued || !k.push(b, netip.AddrPort{}) {
-		queued.Add(-1)
+	if !f.port.relay.enqueue(k.pipe, b) {
 		f.port.count.framed.full.Inc()
 		return ErrFull
-	}
-	if k.isClosed() { // meanwhile: nobody comes for it
-		queued.Add(-int64(k.drain()))
 	}
 	f.port.count.framed.out.Inc()
 	return nil

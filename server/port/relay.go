@@ -25,6 +25,10 @@ const pipeSize = 512
 // many clients that are stuck at once must not take the memory of the machine.
 const maxQueued = 1 << 16
 
+// crowdedPipe is how many datagrams may wait for one client while half of all
+// places are taken: those that are stuck must leave room for those that read.
+const crowdedPipe = 64
+
 // retireFor is how long a closed relayed address is given to nobody else: the
 // session that used it still sends until its consent checks fail (RFC 7675).
 const retireFor = time.Minute
@@ -144,16 +148,26 @@ func (r *relay) send(b []byte, to netip.AddrPort) error {
 		r.port.count.relay.closed.Inc()
 		return ErrGone
 	}
-	if r.queued.Add(1) > maxQueued || !c.push(b, netip.AddrPort{}) {
-		r.queued.Add(-1)
+	if !r.enqueue(c.pipe, b) {
 		r.port.count.relay.full.Inc()
 		return ErrFull
 	}
-	if c.isClosed() { // meanwhile: nobody comes for it
-		r.queued.Add(-int64(c.drain()))
-	}
 	r.port.count.relay.out.Inc()
 	return nil
+}
+
+// enqueue puts a datagram into a pipe of the relay or of a connection, for which
+// there is one bound together, and says whether there was room.
+func (r *relay) enqueue(p *pipe, b []byte) bool {
+	n := r.queued.Add(1)
+	if n > maxQueued || n > maxQueued/2 && len(p.queue) >= crowdedPipe || !p.push(b, netip.AddrPort{}) {
+		r.queued.Add(-1)
+		return false
+	}
+	if p.isClosed() { // meanwhile: nobody comes for it
+		r.queued.Add(-int64(p.drain()))
+	}
+	return true
 }
 
 // sendSegments queues the datagrams that b consists of.

@@ -185,3 +185,18 @@ func TestRelaySurvivesAFailingSession(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, p.count.panics.Value())
 }
+
+// Clients that are stuck leave room for those that read.
+func TestStuckClientsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	r := newRelay(open(t, "127.0.0.1:0"))
+	r.queued.Store(maxQueued / 2)
+	waits := newPipe(pipeSize)
+	for range crowdedPipe {
+		require.True(t, r.enqueue(waits, []byte("x")))
+	}
+	require.False(t, r.enqueue(waits, []byte("x")))
+	require.True(t, r.enqueue(newPipe(pipeSize), []byte("x")))
+	r.queued.Store(maxQueued / 4)
+	require.True(t, r.enqueue(waits, []byte("x")))
+}
