@@ -73,6 +73,7 @@ func (a *Agent) Restart() (Credentials, error) {
 		return Credentials{}, err
 	}
 	if a.next.Ufrag != "" {
+		a.keep() // checks of it may have come from there
 		a.port.Unregister(a.next.Ufrag)
 	}
 	a.next = c
@@ -142,6 +143,11 @@ func (a *Agent) prove(c Credentials, from netip.AddrPort, nominated bool) {
 func (a *Agent) Keep() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.keep()
+}
+
+// keep is Keep while mu is held.
+func (a *Agent) keep() {
 	if a.at.IsValid() {
 		a.port.Learn(a.at, a.current.Ufrag)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 	"github.com/heliograph/heliograph/server/port"
 )
 
-// owner notes where it is told to send.
+// owner notes where it is told to send, and how much comes.
 type owner struct {
-	mu sync.Mutex
-	to netip.AddrPort
+	mu   sync.Mutex
+	to   netip.AddrPort
+	came atomic.Int32
 }
 
-func (o *owner) Receive([]byte, netip.AddrPort) {}
+func (o *owner) Receive([]byte, netip.AddrPort) { o.came.Add(1) }
 
 func (o *owner) Moved(to netip.AddrPort) {
 	o.mu.Lock()
@@ -136,6 +138,27 @@ func TestAgentRestarts(t *testing.T) {
 	_, err = f.Restart()
 	require.ErrorIs(t, err, ErrClosed)
 	require.False(t, f.Check(checkFor(fourth, fourth.Password, true), f.a))
+}
+
+// A generation that is given up does not take the address with it that media
+// come from: a connection would be closed for that.
+func TestAgentKeepsItsAddress(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(f.ports.Announced()[0]))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	at := c.LocalAddr().(*net.UDPAddr).AddrPort()
+	require.True(t, f.Check(checkFor(f.first, f.first.Password, true), at))
+	unused, err := f.Restart()
+	require.NoError(t, err)
+	require.True(t, f.Check(checkFor(unused, unused.Password, false), at))
+	_, err = f.Restart()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := c.Write([]byte("\x80media"))
+		return err == nil && f.owner.came.Load() > 0
+	}, 2*time.Second, time.Millisecond)
 }
 
 // RFC 7675 section 5.1: without consent nothing is sent, and with it again, at
