@@ -36,7 +36,7 @@ func (s *Server) secured(next http.Handler) http.Handler {
 		case !t.Trusted():
 		case !plain:
 			w.Header().Set("Strict-Transport-Security", strictFor)
-		case (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsPage(r) &&
+		case (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsPage(r) && hasPath(r) &&
 			!remote(r).Addr().IsLoopback() && r.Header.Get("X-Forwarded-Proto") != "https":
 			http.Redirect(w, r, encrypted(r, t.Port), http.StatusPermanentRedirect)
 			return
@@ -45,7 +45,11 @@ func (s *Server) secured(next http.Handler) http.Handler {
 	})
 }
 
-// encrypted is the address of what r asks for, with TLS.
+// hasPath says whether r asks for a path: what else there may be, like
+// "x:@another", would be read as a part of the host.
+func hasPath(r *http.Request) bool { return strings.HasPrefix(r.URL.RequestURI(), "/") }
+
+// encrypted is the address of what r asks for, with TLS. r has a path.
 func encrypted(r *http.Request, port uint16) string {
 	host := hostOf(r)
 	if port != 443 {
@@ -60,7 +64,7 @@ func encrypted(r *http.Request, port uint16) string {
 // the encrypted pages at port.
 func Redirect(port uint16) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if hostOf(r) == "" || !strings.HasPrefix(r.URL.RequestURI(), "/") {
+		if hostOf(r) == "" || !hasPath(r) {
 			Problem(w, http.StatusBadRequest, codeBadRequest, "The Host header names no host. Use the server's name or address.")
 			return
 		}

@@ -38,6 +38,20 @@ func TestPlainPagesLeadToTLS(t *testing.T) {
 	}
 }
 
+// A target that is no path would become a part of the host.
+func TestOddTargetsLeadNowhere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *Config) { c.TLS = TLS{Port: 443, Trusted: func() bool { return true }} })
+	for _, target := range []string{"x:@evil.test/", "x:.evil.test/", "x:443@evil.test"} {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Host, r.RemoteAddr = "live.example.org", "192.0.2.9:5"
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		f.Handler().ServeHTTP(w, r)
+		require.NotContains(t, w.Result().Header.Get("Location"), "evil", target)
+	}
+}
+
 func TestStrictTransportSecurity(t *testing.T) {
 	t.Parallel()
 	for _, trusted := range []bool{true, false} {
