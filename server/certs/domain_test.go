@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -249,5 +250,54 @@ func TestDomainWithGarbage(t *testing.T) {
 		stop := run(t, d)
 		require.Eventually(t, d.Trusted, patience, 10*time.Millisecond, broken)
 		stop()
+	}
+}
+
+// warnings collects what is logged above debug.
+type warnings struct {
+	slog.Handler
+	mu    sync.Mutex
+	texts []string
+}
+
+func (w *warnings) Enabled(_ context.Context, l slog.Level) bool { return l > slog.LevelDebug }
+
+func (w *warnings) Handle(_ context.Context, r slog.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, r.Message)
+	return nil
+}
+
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
+
+// Anybody may open connections as an authority does: that must not fill a disk.
+func TestStrangersWriteNoLog(t *testing.T) {
+	t.Parallel()
+	l, port := listen(t)
+	serve(t, l, deaf)
+	a := startAuthority(t, 3600, port, port)
+	log := &warnings{}
+	d := NewDomain(DomainConfig{Name: "log.example.com", Data: t.TempDir(), Authority: a.Authority, Log: slog.New(log)})
+	stop := run(t, d)
+	require.Eventually(t, func() bool { return d.running.Load() != nil }, patience, time.Millisecond)
+	for _, protocol := range []string{"acme-tls/1", "h2"} {
+		b, c := net.Pipe()
+		go func() {
+			_ = tls.Client(c, &tls.Config{ServerName: "x.example.com", NextProtos: []string{protocol}}).Handshake()
+			_ = c.Close()
+		}()
+		require.Error(t, tls.Server(b, d.TLS()).Handshake())
+		_ = b.Close()
+	}
+	w := httptest.NewRecorder()
+	d.Challenges(deaf).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/x", nil))
+	stop()
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for _, text := range log.texts {
+		require.NotContains(t, text, "tls-alpn challenge")
+		require.NotContains(t, text, "looking up info")
+		require.NotContains(t, text, "handshake")
 	}
 }

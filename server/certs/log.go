@@ -13,6 +13,10 @@ import (
 // its steps, which only somebody who looks for a fault wants to read.
 type bridge struct{ log *slog.Logger }
 
+// asked is what the library reports as an error when somebody asks as an
+// authority does, and nothing is to be proved: anybody may, as often as he likes.
+const asked = "tls-alpn challenge"
+
 func level(l zapcore.Level) slog.Level {
 	if l >= zapcore.ErrorLevel {
 		return slog.LevelWarn // the server goes on, and the library tries again
@@ -38,7 +42,11 @@ func (b bridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core.
 func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	b.log.LogAttrs(context.Background(), level(e.Level), "certificates: "+e.Message, attributes(fields)...)
+	l := level(e.Level)
+	if e.Message == asked {
+		l = slog.LevelDebug
+	}
+	b.log.LogAttrs(context.Background(), l, "certificates: "+e.Message, attributes(fields)...)
 	return nil
 }
 
