@@ -219,7 +219,7 @@ func TestChannelsTakeOneSessionOverAtOnce(t *testing.T) {
 	p := newPair(t)
 	e, err := p.view.c.get("w")
 	require.NoError(t, err)
-	for range 50 {
+	for range 20 {
 		all := []*client{p.client(""), p.client(""), p.client("")}
 		var taking sync.WaitGroup
 		for _, k := range all {
@@ -269,5 +269,32 @@ func TestSessionsLeftBehindMakeRoom(t *testing.T) {
 	for i := range maxPerSubject {
 		_, err := again.c.get(fmt.Sprint("w", i))
 		require.NoError(t, err)
+	}
+}
+
+// The client's media go on over a relay of the connection before, until it has
+// found another way.
+func TestSeatKeepsTheRelayBefore(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	revoked := func(k *client) bool {
+		p.turn.mu.Lock()
+		defer p.turn.mu.Unlock()
+		return p.turn.revoked[k.c.lease.holder]
+	}
+	all := []*client{p.view}
+	for range 4 {
+		last := all[len(all)-1]
+		last.c.Close(true)
+		next := p.client("")
+		require.NoError(t, next.c.takeOver(t.Context(), clientMessage{ID: "w", Session: p.secrets["w"]}))
+		require.False(t, revoked(last))
+		all = append(all, next)
+	}
+	require.True(t, revoked(all[1]))
+	require.True(t, revoked(all[2]))
+	all[4].c.Close(false)
+	for _, k := range all {
+		require.Eventually(t, func() bool { return revoked(k) }, patience, time.Millisecond)
 	}
 }

@@ -15,13 +15,14 @@ type seat struct {
 	channel *Channel    // nil for none
 	name    string      // of the session there
 	waiting *time.Timer // runs while the client may come back
-	lease   *lease      // of the channel that took it over last; nil for none
+	leases  [2]*lease   // of the channels that took it over last, the newest first; nil for none
 	ended   bool
 }
 
 // take moves the session to a channel and returns where it was; ok is false when
 // it has ended. Its client gets other ICE credentials there, and uses them from
-// now on; those from before are kept as long as its media may need them.
+// now on; those of the connection before are kept, for its media still go there,
+// and those of the first, for a client that never makes others.
 func (s *seat) take(c *Channel, name string) (older *Channel, olderName string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,11 +33,12 @@ func (s *seat) take(c *Channel, name string) (older *Channel, olderName string, 
 		s.waiting.Stop()
 		s.waiting = nil
 	}
-	if s.lease != nil {
-		s.lease.release()
+	if s.leases[1] != nil {
+		s.leases[1].release()
 	}
 	older, olderName = s.channel, s.name
-	s.channel, s.name, s.lease = c, name, c.lease.share()
+	s.channel, s.name = c, name
+	s.leases = [2]*lease{c.lease.share(), s.leases[0]}
 	return older, olderName, true
 }
 
@@ -46,9 +48,11 @@ func (s *seat) leave() (c *Channel, name string) {
 	defer s.mu.Unlock()
 	c, name = s.channel, s.name
 	s.channel, s.ended = nil, true
-	if s.lease != nil {
-		s.lease.release()
-		s.lease = nil
+	for i, l := range s.leases {
+		if l != nil {
+			l.release()
+			s.leases[i] = nil
+		}
 	}
 	if s.waiting != nil {
 		s.waiting.Stop()
