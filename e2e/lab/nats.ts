@@ -1,7 +1,7 @@
 import type { Host } from './host';
 
 /** The kinds of router, by what they do to their clients' packets (RFC 4787). */
-export type Nat = 'full cone' | 'port-restricted' | 'symmetric' | 'UDP blocked' | 'only TCP 443';
+export type Nat = 'full cone' | 'port-restricted' | 'symmetric' | 'UDP blocked' | 'only TCP 443' | 'only TLS on 443';
 
 /**
  * Makes a router of a kind. `lan` and `wan` are its devices; `client` is the machine that a full cone opens its ports to.
@@ -29,5 +29,12 @@ const rules: Record<Nat, (client: string) => string> = {
   'UDP blocked': () => 'iptables -A FORWARD -i lan -p udp -j DROP',
   'only TCP 443': () => `
     iptables -A FORWARD -i lan -p tcp --dport 443 -j ACCEPT
+    iptables -A FORWARD -i lan -j REJECT`,
+  // The first byte of a TLS connection is 0x16. Packets without data, which come before it, have 60 bytes at most.
+  'only TLS on 443': () => `
+    iptables -t mangle -A FORWARD -i lan -p tcp --dport 443 -m u32 --u32 "0>>22&0x3C@12>>26&0x3C@0>>24=0x16" -j CONNMARK --set-mark 1
+    iptables -A FORWARD -i lan -p tcp --dport 443 -m connmark --mark 1 -j ACCEPT
+    iptables -A FORWARD -i lan -p tcp --dport 443 -m length --length 0:60 -j ACCEPT
+    iptables -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset
     iptables -A FORWARD -i lan -j REJECT`,
 };

@@ -75,12 +75,12 @@ export function received(tab: Tab): Promise<Received> {
 export const frames = async (tab: Tab): Promise<number> => (await received(tab)).frames;
 
 /**
- * The way that media take on the page's newest connection: the selected pair's candidates, such as
+ * The way that media take on the page's newest connection that is up: the selected pair's candidates, such as
  * "srflx/udp → host/udp", or "relay (tcp) → host/udp" by a relay that is reached over TCP. '' where there is none.
  */
 export function way(tab: Tab): Promise<string> {
   return tab.evaluate(async () => {
-    const pc = (window as unknown as Prepared).peers.at(-1);
+    const pc = (window as unknown as Prepared).peers.findLast((p) => p.connectionState === 'connected');
     if (!pc) return '';
     const all = new Map<string, Record<string, unknown>>();
     (await pc.getStats()).forEach((s) => all.set(s.id, s));

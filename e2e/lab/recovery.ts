@@ -9,15 +9,18 @@ const steady = 2000;
 /** Follows the picture of a tab through trouble. */
 export class Watch {
   readonly #tab: Tab;
+  readonly #troubled: Tab;
   readonly #born: number;
 
-  private constructor(tab: Tab, born: number) {
+  private constructor(tab: Tab, troubled: Tab, born: number) {
     this.#tab = tab;
+    this.#troubled = troubled;
     this.#born = born;
   }
 
-  static async of(tab: Tab): Promise<Watch> {
-    return new Watch(tab, await tab.evaluate(() => performance.timeOrigin));
+  /** Follows the picture of `tab`, which the trouble of `troubled` interrupts: that is another tab where it is the publisher's. */
+  static async of(tab: Tab, troubled = tab): Promise<Watch> {
+    return new Watch(tab, troubled, await troubled.evaluate(() => performance.timeOrigin));
   }
 
   /**
@@ -29,7 +32,7 @@ export class Watch {
     let moved = 0; // when a frame was decoded last
     let since = 0; // since when the picture goes on
     while (moved - since < steady) {
-      if (Date.now() > from + seconds * 1000) throw new Error(`no picture within ${seconds} s of the network's return; ${await explain(this.#tab)}`);
+      if (Date.now() > from + seconds * 1000) throw new Error(`no picture within ${seconds} s of the network's return; ${await this.#explain()}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
       const now = await frames(this.#tab);
       if (now > last) {
@@ -38,7 +41,12 @@ export class Watch {
       }
       last = now;
     }
-    if ((await this.#tab.evaluate(() => performance.timeOrigin)) !== this.#born) throw new Error('the picture came back, but the page was loaded anew');
+    if ((await this.#troubled.evaluate(() => performance.timeOrigin)) !== this.#born) throw new Error('the picture came back, but the page was loaded anew');
     return since - from;
+  }
+
+  async #explain(): Promise<string> {
+    const why = await explain(this.#troubled);
+    return this.#tab === this.#troubled ? why : `at the publisher, ${why}; at the viewer, ${await explain(this.#tab)}`;
   }
 }

@@ -14,6 +14,7 @@ const kinds: Record<Nat | 'open', object> = {
   symmetric: { mapping: 'dependent', filtering: 'by address and port' },
   'UDP blocked': { mapping: 'blocked' },
   'only TCP 443': { mapping: 'blocked' },
+  'only TLS on 443': { mapping: 'blocked' },
 };
 
 /** What all other rows rest on. */

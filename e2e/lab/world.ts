@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test as base } from '@playwright/test';
 import type { Tool } from '../lib/encoder';
 import { binary, Server } from '../lib/server';
@@ -52,6 +54,8 @@ export const test = base.extend<object, { world: World }>({
       await encoder.stop();
       await server.stop();
       internet.close();
+      // The server's side of rows that fail.
+      writeFileSync(join(import.meta.dirname, '../results/lab-server.log'), server.log);
     },
     { scope: 'worker', timeout: 60_000 },
   ],
