@@ -100,6 +100,13 @@ export class FakePeer {
     FakePeer.all.push(this);
   }
 
+  /** Of the encryption. */
+  dtls = 'connected';
+
+  getTransceivers() {
+    return [{ sender: { transport: { state: this.dtls } } }];
+  }
+
   addTransceiver(what: string | FakeTrack, init: { direction?: string } = {}) {
     const kind = typeof what === 'string' ? what : what.kind;
     const t = { kind, ...init, sent: what as unknown };

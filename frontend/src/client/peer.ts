@@ -190,10 +190,9 @@ export class Peer {
 
   // The socket may be as dead as the path; then the next one brings the restart.
   #mend(): void {
-    const path = this.pc.iceConnectionState;
-    const failed = this.pc.connectionState === 'failed';
-    // A good path with a broken encryption on it: no other path mends that.
-    if (failed && (path === 'connected' || path === 'completed')) return this.#end(new ProtocolError('failed', 'the encryption broke'));
+    // No other path mends a broken encryption.
+    const dtls = this.pc.getTransceivers()[0]?.sender.transport?.state;
+    if (dtls === 'failed' || dtls === 'closed') return this.#end(new ProtocolError('failed', 'the encryption broke'));
     this.#connection.probe();
     this.#restartSoon();
   }

@@ -34,7 +34,7 @@ test('a lost session is taken over with the secret and never stopped', async () 
   const secret = vi.fn();
   p.onresume = secret;
   FakePeer.last.become('connected');
-  FakePeer.last.iceConnectionState = 'connected';
+  FakePeer.last.dtls = 'failed';
   FakePeer.last.become('failed');
   await vi.advanceTimersByTimeAsync(500);
   expect(FakeSocket.last.of('stop')).toEqual([]);

@@ -165,7 +165,7 @@ test('a broken encryption gets a new session, and the picture stays until the ne
   const old = FakePeer.last;
   const first = new FakeTrack('video');
   old.ontrack?.({ track: first });
-  old.iceConnectionState = 'connected';
+  old.dtls = 'failed';
   old.become('failed');
   await settle();
   expect(v.link).toBe('interrupted');

@@ -3,6 +3,7 @@ import { peakOf, silence } from './meter';
 import { base64 } from './poster';
 import { codecName, constraintsOf, encodable, limitsOf } from './presets';
 import { ReceptionMeter } from './reception';
+import { Silence } from './silence';
 import { UplinkMeter } from './uplink';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -113,13 +114,14 @@ test.each<[string | null, object]>([
   expect(new ReceptionMeter().read(report(...path(local)), now, true).stats.way).toBe(way);
 });
 
-test('silence is counted in readings', () => {
+test('after a second of silence the network is doubted, and every two', () => {
   const came = (bytesReceived: number) => report({ type: 'transport', bytesReceived });
-  const m = new ReceptionMeter();
-  const silent = [10, 20, 20, 20, 30].map((n) => m.read(came(n), now, true).silent);
-  expect(silent).toEqual([1, 0, 1, 2, 0]);
-  const u = new UplinkMeter();
-  expect([10, 20, 20].map((n) => (u.read(came(n)), u.silent))).toEqual([1, 0, 1]);
+  const s = new Silence();
+  expect([10, 20, 20, 20, 20, 20, 20, 20, 30, 30, 30].map((n) => s.doubts(came(n)))).toEqual(
+    [false, false, false, true, false, false, false, true, false, false, true]);
+  s.reset();
+  const pair = (bytesReceived: number) => report({ type: 'candidate-pair', bytesReceived });
+  expect([10, 20, 30, 30].map((n) => s.doubts(pair(n)))).toEqual([false, false, false, false]);
 });
 
 test('the uplink is measured like that', () => {

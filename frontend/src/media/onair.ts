@@ -10,6 +10,7 @@ import { Publication, type PublicationOptions, type SendLimits } from '../client
 import { onNetworkChange } from './network';
 import { sendPosters } from './poster';
 import { keepResumeSecret, resumeSecret } from './secrets';
+import { listenEvery, Silence } from './silence';
 import type { StreamInfo, UplinkStats } from './types';
 import { UplinkMeter } from './uplink';
 import { keepAwake } from './wakelock';
@@ -25,9 +26,8 @@ export interface OnAirOptions extends PublicationOptions {
   poster: () => MediaStreamTrack | null;
 }
 
-const measureEvery = 1000;
-/** After this many measurements without a word of the server the network is doubted, and again every so many. */
-const doubtsEvery = 2;
+/** One in so many reports is measured: numbers that change more than once a second cannot be read. */
+const measureEvery = 2;
 
 export class OnAir {
   // set at construction
@@ -36,8 +36,10 @@ export class OnAir {
   readonly #events: OnAirEvents;
   readonly #publication: Publication;
   readonly #meter = new UplinkMeter();
+  readonly #silence = new Silence();
   // changed while it runs
   #measured: RTCPeerConnection | null = null;
+  #reports = 0;
   #stops: (() => void)[] = [];
 
   constructor(connection: Connection, options: OnAirOptions, events: OnAirEvents) {
@@ -71,7 +73,7 @@ export class OnAir {
     p.onresume = (secret) => keepResumeSecret(this.#options.stream, secret);
     const posters = new AbortController();
     void sendPosters(this.#options.poster, (jpeg) => void p.sendPoster(jpeg), posters.signal);
-    const timer = setInterval(() => void this.#measure(), measureEvery);
+    const timer = setInterval(() => void this.#listen(), listenEvery);
     this.#stops = [
       () => clearInterval(timer),
       () => posters.abort(),
@@ -110,17 +112,18 @@ export class OnAir {
     this.#publication.setTitle(title);
   }
 
-  async #measure(): Promise<void> {
+  async #listen(): Promise<void> {
     const pc = this.#publication.pc;
     if (pc !== this.#measured) {
       this.#meter.reset();
+      this.#silence.reset();
       this.#measured = pc;
     }
     const report = await pc?.getStats().catch(() => null);
     if (report && pc === this.#measured && this.#stops.length > 0) {
-      this.#events.measured(this.#meter.read(report));
-      // Sooner than the browser tells: it waits for the path's own checks to fail.
-      if (this.#meter.silent > 0 && this.#meter.silent % doubtsEvery === 0) this.#connection.probe();
+      // A server that gets media reports on them all the time.
+      if (this.#silence.doubts(report)) this.#connection.probe();
+      if (++this.#reports % measureEvery === 0) this.#events.measured(this.#meter.read(report));
     }
   }
 }

@@ -103,7 +103,7 @@ test('away keeps the session, ended waits, live again starts by itself', async (
 
 test('a session without media on a good path is replaced', async () => {
   await player();
-  await vi.advanceTimersByTimeAsync(9000);
+  await vi.advanceTimersByTimeAsync(13_000);
   expect(FakeSocket.last.of('watch').length).toBe(2);
 });
 

@@ -9,17 +9,14 @@ import { atStart, phaseOf, playerProblem, type Facts } from './phases';
 import { problem } from './problems';
 import { ReceptionMeter } from './reception';
 import { Screen } from './screen';
+import { listenEvery, Silence } from './silence';
 import { same, Store } from './store';
 import type { PlayerState, Readable } from './types';
 
-const readEvery = 500;
-/** After this many readings without a packet of a live stream the network is doubted, and again every so many. */
-const doubtsAfter = 2;
-const doubtsEvery = 4;
 /** Without media for this long (ms) a live stream is not live here. */
 const stallsAfter = 2000;
-/** And for this long, the session is thought to be broken though its path is good. */
-const renewsAfter = 8000;
+/** And for this long, the session is thought to be broken though its path is good: the server says sooner if it is the publisher. */
+const renewsAfter = 12_000;
 
 export class PlayerStore implements Readable<PlayerState> {
   // set at construction
@@ -29,6 +26,7 @@ export class PlayerStore implements Readable<PlayerState> {
   readonly #store = new Store<PlayerState>(atStart);
   readonly #screen = new Screen();
   readonly #meter = new ReceptionMeter();
+  readonly #silence = new Silence();
   readonly #data: DataFeed;
   // changed while it runs
   #viewing: Viewing | null = null;
@@ -73,7 +71,7 @@ export class PlayerStore implements Readable<PlayerState> {
     viewing.ontrack = () => void this.#screen.refresh();
     this.#screen.show(viewing.media);
     this.#store.patch({ media: viewing.media });
-    const timer = setInterval(() => void this.#read(), readEvery);
+    const timer = setInterval(() => void this.#read(), listenEvery);
     this.#stops = [
       () => clearInterval(timer),
       () => viewing.close(),
@@ -154,6 +152,7 @@ export class PlayerStore implements Readable<PlayerState> {
     const pc = this.#viewing?.pc ?? null;
     if (pc !== this.#measured) {
       this.#meter.reset();
+      this.#silence.reset();
       this.#data.renumber();
       this.#measured = pc;
       this.#readings = 0;
@@ -171,10 +170,9 @@ export class PlayerStore implements Readable<PlayerState> {
 
   #take(report: RTCStatsReport): void {
     const wantsVideo = this.#viewing?.stream?.tracks.some((t) => t.kind === 'video') ?? true;
-    const { stats, delay, alive, silent, sound } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
+    const { stats, delay, alive, sound } = this.#meter.read(report, this.#connection.serverNow(), wantsVideo);
     if (alive) this.#mediaCame();
-    // Sooner than the browser tells: it waits for the path's own checks to fail.
-    if (this.#played && this.#viewing?.stream?.state === 'live' && silent % doubtsEvery === doubtsAfter) this.#connection.probe();
+    if (this.#silence.doubts(report) && this.#played && this.#viewing?.stream?.state === 'live') this.#connection.probe();
     this.#hears(sound);
     // Signs of life are wanted often, numbers that change more than once a second cannot be read.
     if (this.#readings++ % 2 === 1) this.#store.patch({ stats, path: stats.path, delay: this.#flowing() ? (delay ?? this.get().delay) : null });

@@ -1,6 +1,6 @@
 /** What a player measures of the media that it receives. Knows reports, no connection and no element. */
 
-import { Deltas, codecOf, entries, find, num, received, routeOf, type Stat } from './report';
+import { Deltas, codecOf, entries, find, num, routeOf, type Stat } from './report';
 import type { PlayerStats } from './types';
 
 /** NTP counts from 1900, the web from 1970 (ms). */
@@ -14,8 +14,6 @@ export interface Reception {
   delay: number | null;
   /** Media has come since the last reading. */
   alive: boolean;
-  /** How many readings in a row saw nothing come from the server. */
-  silent: number;
   /** Sound has come on this connection: a track is there for streams without sound as well. */
   sound: boolean;
 }
@@ -24,13 +22,11 @@ export class ReceptionMeter {
   #deltas = new Deltas();
   /** The last delay that was believed of the playout time, in seconds. */
   #believed: number | null = null;
-  #silent = 0;
 
   /** Forgets the counters: another connection counts anew. */
   reset(): void {
     this.#deltas = new Deltas();
     this.#believed = null;
-    this.#silent = 0;
   }
 
   /** Takes one report. `serverNow` is the server's clock at that time, ms since 1970. */
@@ -39,7 +35,6 @@ export class ReceptionMeter {
     const video = find(all, 'inbound-rtp', 'video');
     const audio = find(all, 'inbound-rtp', 'audio');
     const { path, way, rttMs } = routeOf(all);
-    this.#silent = this.#deltas.of('received', received(all)) > 0 ? 0 : this.#silent + 1;
     const frames = this.#deltas.of('frames', num(video, 'framesDecoded'));
     const packets = this.#deltas.of('packets', num(audio, 'packetsReceived'));
     const stats: PlayerStats = {
@@ -63,7 +58,6 @@ export class ReceptionMeter {
       stats,
       delay: this.#delay(video ?? audio, serverNow, rttMs),
       alive: frames > 0 || (!wantsVideo && packets > 0),
-      silent: this.#silent,
       sound: num(audio, 'packetsReceived') > 0,
     };
   }

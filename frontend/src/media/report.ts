@@ -27,13 +27,6 @@ export function codecOf(all: Stat[], rtp: Stat | undefined): string {
   return typeof mime === 'string' ? mime.slice(mime.indexOf('/') + 1) : '';
 }
 
-/** Bytes that have come from the server, of whatever kind. */
-export function received(all: Stat[]): number {
-  const counted = all.filter((s) => s.type === 'transport');
-  const from = counted.length > 0 ? counted : all.filter((s) => s.type === 'candidate-pair');
-  return from.reduce((sum, s) => sum + num(s, 'bytesReceived'), 0);
-}
-
 export interface Route {
   path: Path | null;
   way: Way | null;

@@ -1,26 +1,18 @@
 /** What a studio measures of the media that it sends. Knows reports, no connection. */
 
-import { Deltas, codecOf, entries, find, num, received, routeOf, type Stat } from './report';
+import { Deltas, codecOf, entries, find, num, routeOf, type Stat } from './report';
 import type { UplinkStats } from './types';
 
 export class UplinkMeter {
   #deltas = new Deltas();
-  #silent = 0;
-
-  /** How many readings in a row saw nothing come from the server, which reports on what it gets all the time. */
-  get silent(): number {
-    return this.#silent;
-  }
 
   /** Forgets the counters: another connection counts anew. */
   reset(): void {
     this.#deltas = new Deltas();
-    this.#silent = 0;
   }
 
   read(report: RTCStatsReport): UplinkStats {
     const all = entries(report);
-    this.#silent = this.#deltas.of('received', received(all)) > 0 ? 0 : this.#silent + 1;
     const video = find(all, 'outbound-rtp', 'video');
     const audio = find(all, 'outbound-rtp', 'audio');
     const { path, way, rttMs } = routeOf(all);
