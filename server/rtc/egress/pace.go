@@ -7,12 +7,12 @@ import "time"
 // most trainSize packets (20 kB), which any link takes, and a viewer's next
 // train waits until the one before has had its time: 250 µs for each packet,
 // which is about 38 Mbit/s. More than 64 packets at once, a large keyframe or
-// the history for a viewer who joins, are a sign of a wider link and take
-// spread in all. Frames of an ordinary stream fit into one train and never wait.
+// the history for a viewer who joins, are a sign of a wider link and go up to
+// twice as fast. Frames of an ordinary stream fit into one train and never wait.
 const (
 	trainSize = 16 // packets in one system call
 	perPacket = 250 * time.Microsecond
-	spread    = 16 * time.Millisecond
+	spread    = 16 * time.Millisecond // in which a large keyframe is to be sent
 )
 
 // pace spaces the trains of one viewer. The zero pace lets a train go at once.
@@ -23,7 +23,7 @@ type pace struct {
 // allow returns how many of the packets that wait may be sent now, and after
 // what time to ask again if that is not all.
 func (p *pace) allow(waiting int, now time.Duration) (n int, again time.Duration) {
-	each := min(perPacket, spread/time.Duration(max(waiting, 1)))
+	each := min(perPacket, max(perPacket/2, spread/time.Duration(max(waiting, 1))))
 	p.free = max(p.free, now)
 	room := trainSize - int((p.free-now+each-1)/each)
 	if n = min(waiting, room); n < min(waiting, trainSize) { // a full train a little later is cheaper than two halves

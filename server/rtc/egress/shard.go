@@ -314,39 +314,45 @@ func (s *shard) grant(v *Viewer) {
 		return
 	}
 	s.batch.begin(v, *to, time.Now())
+	sent := 0
 	for _, l := range v.lanes {
 		if l.track == nil || l.payload.rtx == 0 && l.transportID != 0 { // it would not be the same packet again
 			continue
 		}
 		for _, w := range lost {
-			if l.ssrc == w.ssrc {
-				s.again(l, w.number)
+			if l.ssrc == w.ssrc && sent < mostAgain && s.again(l, w.number) {
+				sent++
 			}
 		}
 	}
 	s.batch.flush()
 }
 
+// mostAgain is how many packets are sent again at once. Who has lost more has a
+// link that is full; it asks again for the rest.
+const mostAgain = 2 * trainSize
+
 // again sends the packet of one number once more, if it is held and the
-// viewer has not asked for too much.
-func (s *shard) again(l *lane, number uint16) {
+// viewer has not asked for too much; it tells whether it did.
+func (s *shard) again(l *lane, number uint16) bool {
 	seq, ok := l.numbers.In(number)
 	if !ok || seq < l.stretch.first || seq >= l.next {
-		return
+		return false
 	}
 	p := l.track.Ring().Get(seq)
 	if p == nil || l.rtx.bytes < len(p.Payload) {
-		return
+		return false
 	}
 	for _, hole := range l.holes {
 		if hole == seq { // came this moment; fill sends it for the first time
-			return
+			return false
 		}
 	}
 	l.rtx.bytes -= len(p.Payload)
 	s.engine.count.resent.Inc()
 	s.batch.repeat(l, p, number)
 	s.batch.viewer.flow.Repeated()
+	return true
 }
 
 // ask passes a viewer's wish for a keyframe on to the track, which merges it

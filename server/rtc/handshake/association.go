@@ -59,19 +59,24 @@ func (a *Association) Connected() bool {
 // proved to know the ICE password: so a hello from elsewhere, however early,
 // gets nowhere near a handshake.
 func (a *Association) Receive(b []byte, from netip.AddrPort) {
-	a.mu.Lock()
-	s := a.settled
-	if s == nil {
-		a.shake(b, from)
-		a.mu.Unlock()
-		return
-	}
-	a.mu.Unlock()
-	if s.farewell(b) {
+	switch s := a.take(b, from); {
+	case s == nil:
+	case s.farewell(b):
 		a.owner.Close(ErrHungUp)
-	} else if s.repeats(b, time.Now()) {
+	case s.repeats(b, time.Now()):
 		a.owner.Send(s.flight)
 	}
+}
+
+// take returns what is left of the handshakes, or gives the datagram to the one
+// that is under way or begins with it.
+func (a *Association) take(b []byte, from netip.AddrPort) *settled {
+	a.mu.Lock()
+	defer a.mu.Unlock() // also when a peer's bytes cause a panic
+	if a.settled == nil {
+		a.shake(b, from)
+	}
+	return a.settled
 }
 
 // shake puts a datagram to the session's handshake and begins one with a
