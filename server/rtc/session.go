@@ -17,8 +17,9 @@ import (
 // Limits of sessions, publications and viewings together.
 const (
 	maxPerSubject = 8
-	maxPerAddress = 64
-	maxPatches    = 5 // a second for one session
+	maxPerAddress = 1000 // a school may be behind one address
+	maxConnecting = 64   // of one address that have yet to connect: they cost memory and prove nothing
+	maxPatches    = 5    // a second for one session
 	patchBurst    = 20
 )
 
@@ -28,11 +29,13 @@ type endpoint interface {
 	Done() <-chan struct{}
 	Reason() error
 	AfterEnd(f func()) // f runs once, on a goroutine of its own, when the endpoint has ended
-	restarter
+	transport
 }
 
-// restarter goes on over another path (RFC 8445 section 9).
-type restarter interface {
+// transport is the connection under an endpoint. A restart takes it to another
+// path (RFC 8445 section 9).
+type transport interface {
+	Connected() bool // by DTLS: the client is who made the offer, and is where it says
 	Restart(o *offer.Offer) (answer string, err error)
 	RestartICE() (lite.Credentials, error)
 }
@@ -116,7 +119,7 @@ func (r *registry) reserve(subject string, addr netip.Addr) (release func(), err
 	if !r.running {
 		return nil, hub.ErrShutdown
 	}
-	ofSubject, ofAddress := subject != "" && r.subjects[subject] >= maxPerSubject, limited && r.addresses[key] >= maxPerAddress
+	ofSubject, ofAddress := subject != "" && r.subjects[subject] >= maxPerSubject, limited && r.crowded(key)
 	if ofSubject || ofAddress {
 		left = r.leftBehind(func(s *session) bool {
 			k, _ := limitKey(s.addr)
@@ -130,6 +133,21 @@ func (r *registry) reserve(subject string, addr netip.Addr) (release func(), err
 	r.addresses[key]++
 	r.ended.Add(1)
 	return func() { r.release(subject, key) }, nil
+}
+
+// crowded tells whether an address has all the sessions that it may have; mu is
+// held. The sessions are only looked through when there are many.
+func (r *registry) crowded(key netip.Addr) bool {
+	n := r.addresses[key]
+	if n < maxConnecting || n >= maxPerAddress {
+		return n >= maxPerAddress
+	}
+	for _, s := range r.sessions {
+		if k, _ := limitKey(s.addr); k == key && s.media.Connected() {
+			n--
+		}
+	}
+	return n >= maxConnecting
 }
 
 // leftBehind returns one of the sessions that match and that no client holds any

@@ -544,7 +544,7 @@ func TestSessionLimits(t *testing.T) {
 	_, err = r.reserve("token:a", netip.MustParseAddr("203.0.113.99"))
 	require.ErrorIs(t, err, ErrTooMany)
 	v6 := netip.MustParseAddr("2001:db8::1")
-	for range maxPerAddress {
+	for range maxConnecting {
 		f, err := r.reserve("", v6)
 		require.NoError(t, err)
 		release = append(release, f)

@@ -176,7 +176,7 @@ func (v *Viewer) heard(now time.Time) {
 // expire stops sending to a viewer that is not heard, and in the end closes it:
 // until then it may come back, by another way perhaps.
 func (v *Viewer) expire(now time.Time) {
-	if !v.dtls.Connected() {
+	if !v.Connected() {
 		if now.Sub(v.created) > connectTimeout {
 			v.Close(ErrUnconnected)
 		}
@@ -192,6 +192,9 @@ func (v *Viewer) expire(now time.Time) {
 
 // tracksChanged makes the shard look at the stream's tracks again.
 func (v *Viewer) tracksChanged() { v.shard.post(v, (*shard).retrack) }
+
+// Connected tells whether the viewer's DTLS handshake has succeeded.
+func (v *Viewer) Connected() bool { return v.dtls.Connected() }
 
 // Done is closed when the viewer has ended; Reason then says why.
 func (v *Viewer) Done() <-chan struct{} { return v.done }

@@ -226,7 +226,7 @@ func (p *Publisher) supervise() {
 				}
 				continue
 			}
-			asked = time.Now()
+			again, asked = nil, time.Now()
 			p.askKeyframe()
 		case <-again:
 			again, asked = nil, time.Now()
@@ -251,6 +251,16 @@ func (p *Publisher) lookAfter(now time.Time) {
 		p.Close(ErrLost)
 	case silence > w.consent:
 		p.mux.agent.Lapse()
+	}
+}
+
+// Connected tells whether the publisher's DTLS handshake has succeeded.
+func (p *Publisher) Connected() bool {
+	select {
+	case <-p.connected:
+		return true
+	default:
+		return false
 	}
 }
 
