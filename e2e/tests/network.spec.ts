@@ -17,7 +17,7 @@ test.use({ settings: { open: true, listen: `${near}:0` } });
 /** A Chromium on the other host of the lab. */
 const far = (url: string, devices = false) => visitor(url, devices, lab.wrap(program));
 
-test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ server }) => {
+test('with UDP blocked, publisher and viewer use TCP', async ({ server }) => {
   const studio = await far(server.url, true);
   const viewer = await far(server.url);
   try {
@@ -26,8 +26,8 @@ test('with UDP blocked, publisher and viewer are relayed over TCP', async ({ ser
     await onAir(studio.page);
     await viewer.page.goto('/watch/harbour');
     await plays(viewer.page);
-    expect(await path(viewer.page)).toBe('relay/tcp');
-    expect(await path(studio.page)).toBe('relay/tcp');
+    expect(await path(viewer.page)).toBe('direct/tcp');
+    expect(await path(studio.page)).toBe('direct/tcp');
     await expect(viewer.page.getByRole('region', { name: 'Video player' })).toHaveAttribute('data-path', 'tcp');
   } finally {
     lab.blockUDP(false);
