@@ -32,7 +32,9 @@ export const harbour = 'harbour';
 /** Starts a server and, beside it, an encoder that sends it the stream. */
 async function serve(host: Host, port: number, flags: string[]): Promise<{ server: Server; encoder: Tool }> {
   const program = host.wrap(process.env['HELIOGRAPH'] ?? binary);
-  const server = await Server.start({ open: true, listen: `:${port}`, program, flags });
+  // The laboratory's own variables look like settings of the server.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HELIOGRAPH_')));
+  const server = await Server.start({ open: true, listen: `:${port}`, program, flags, env });
   return { server, encoder: film(host, server, harbour, { size: '640x360', kbps: 600, keyframe: 6 }) };
 }
 
