@@ -23,12 +23,10 @@ func (s *Server) routes() http.Handler {
 	if s.cfg.TLS.Fingerprint != nil {
 		r.Get("/certificate", s.certificate)
 	}
-	r.Get("/", s.page)
+	for _, path := range pages() {
+		r.Get(path, s.page)
+	}
 	r.Get("/watch/{stream}", s.streamPage)
-	r.Get("/studio", s.page)
-	r.Get("/sources", s.page)
-	r.Get("/signin", s.page)
-	r.Get("/setup", s.page)
 	for path := range s.files.byPath {
 		r.Get(path, s.file)
 	}
@@ -41,6 +39,12 @@ func (s *Server) routes() http.Handler {
 		r.Method(http.MethodOptions, "/reach", s.cfg.Media.Reach)
 	}
 	return r
+}
+
+// pages are the addresses of the web app, beside that of a stream: those that
+// its router knows.
+func pages() []string {
+	return []string{"/", "/studio", "/sources", "/signin", "/setup", "/check"}
 }
 
 // rest are the routes under /api/v1.

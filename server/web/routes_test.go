@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,24 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
 		require.Equal(t, "same-origin", h.Get("Referrer-Policy"), path)
 		require.Contains(t, h.Get("Permissions-Policy"), "camera=(self)", path)
+	}
+}
+
+// The server must know every page that the app's router knows, or people see
+// it with a status that says there is none.
+func TestPagesOfTheRouter(t *testing.T) {
+	t.Parallel()
+	router, err := os.ReadFile("../../frontend/src/router.ts")
+	require.NoError(t, err)
+	var known []string
+	for _, m := range regexp.MustCompile(`path === '([^']+)'`).FindAllStringSubmatch(string(router), -1) {
+		known = append(known, m[1])
+	}
+	require.ElementsMatch(t, known, pages())
+	f := newFixture(t)
+	for _, path := range append(known, "/watch/harbour") {
+		res := f.do(request{path: path, header: map[string]string{"Accept": "text/html"}})
+		require.Equal(t, http.StatusOK, res.StatusCode, path)
 	}
 }
 
