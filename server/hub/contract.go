@@ -58,7 +58,20 @@ var (
 	ErrReplaced = errors.New("the same publisher connected again")
 	ErrEnded    = errors.New("the publisher ended the stream")
 	ErrShutdown = errors.New("the server is shutting down")
+
+	// Both are ErrEnded too, and say more truly who ended what.
+	ErrAbandoned error = ending("the publisher was lost and did not come back")
+	ErrStopped   error = ending("the client ended its session")
 )
+
+// ending is a reason that has the effect of ErrEnded.
+type ending string
+
+// Error returns the reason, for the log.
+func (e ending) Error() string { return string(e) }
+
+// Is makes the error one of ErrEnded.
+func (ending) Is(target error) bool { return target == ErrEnded }
 
 // UnavailableError is why a Finder could not bring a stream. It is ErrNotLive,
 // with what a viewer may know.

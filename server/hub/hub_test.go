@@ -132,6 +132,7 @@ func TestStreamOutlivesPublication(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		require.ErrorIs(t, sub.Reason(), ErrEnded)
+		require.ErrorIs(t, sub.Reason(), ErrAbandoned, "the publisher did not end it")
 		require.ErrorIs(t, sink.closed, ErrEnded)
 		require.Equal(t, Offline, h.Info("harbour").State)
 		require.Empty(t, h.List())

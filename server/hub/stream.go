@@ -201,7 +201,7 @@ func (s *Stream) giveUp() {
 	away := s.publication == nil && s.info.State == Away && since >= s.hub.cfg.Grace-time.Second // not an older timer's
 	s.mu.Unlock()
 	if away {
-		s.end(ErrEnded)
+		s.end(ErrAbandoned)
 	}
 }
 

@@ -320,7 +320,7 @@ func (c *Channel) stop(m clientMessage) error {
 		return err
 	}
 	c.free(m.ID)
-	e.media.Close(hub.ErrEnded)
+	e.media.Close(hub.ErrStopped)
 	return nil
 }
 

@@ -203,7 +203,7 @@ func (d *door) delete(w http.ResponseWriter, r *http.Request, stream, id string)
 	if err != nil {
 		return err
 	}
-	e.media.Close(hub.ErrEnded)
+	e.media.Close(hub.ErrStopped)
 	if p, ok := e.media.(*ingest.Publisher); ok { // it may have closed its connection before, as OBS does
 		p.Publication().Close(hub.ErrEnded)
 	}
