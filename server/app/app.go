@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync/atomic"
 
 	"github.com/heliograph/heliograph/frontend"
@@ -40,6 +41,7 @@ type App struct {
 	// set at construction
 	cfg    Config
 	store  *store.Store
+	lock   *os.File // held while this server has the data folder
 	auth   *auth.Service
 	port   *port.Port
 	hub    *hub.Hub
@@ -75,6 +77,9 @@ func (a *App) build(ctx context.Context) (err error) {
 	set, log := a.cfg.Settings, a.cfg.Log
 	metrics := metric.New()
 	if a.store, err = store.Open(ctx, set.Data); err != nil {
+		return err
+	}
+	if a.lock, err = lock(set.Data); err != nil {
 		return err
 	}
 	if a.auth, err = auth.New(ctx, auth.Config{Storage: a.store, Open: set.Open, Log: log}); err != nil {
@@ -151,8 +156,17 @@ func (a *App) Close() error {
 	if a.plain != nil {
 		_ = a.plain.Close()
 	}
+	return a.closeData()
+}
+
+// closeData gives back the data folder, and only then lets others have it.
+func (a *App) closeData() error {
+	var errs []error
 	if a.store != nil {
-		return a.store.Close()
+		errs = append(errs, a.store.Close())
 	}
-	return nil
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -76,7 +76,7 @@ func (a *App) Run(ctx context.Context) error {
 	cancel()
 	tested.Wait()
 	a.cfg.Log.Info("stopping")
-	return errors.Join(err, running.stop(), a.store.Close())
+	return errors.Join(err, running.stop(), a.closeData())
 }
 
 // welcome sees to it that there is somebody who may administer.
