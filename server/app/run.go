@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/heliograph/heliograph/server/auth"
 )
 
 // shutdownTime is how long everything together may take to end.
@@ -83,6 +85,10 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) welcome(ctx context.Context) error {
 	if pass := a.cfg.Settings.AdminPassword; pass != "" {
 		made, err := a.auth.AddAdmin(ctx, pass)
+		if errors.Is(err, auth.ErrExists) {
+			return errors.New("cannot make the user admin with the password of the environment: somebody else has that name, and is no admin; " +
+				"remove him with 'heliograph user remove admin', or add an admin with 'heliograph user add --role admin NAME'")
+		}
 		if made {
 			a.cfg.Log.Info("made the user admin with the password of the environment")
 		}
@@ -92,7 +98,7 @@ func (a *App) welcome(ctx context.Context) error {
 	if err != nil || token == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(a.cfg.Err, "\nThere are no users yet. Open this link once to make the first:\n\n  %s/setup?token=%s\n\n", a.URL(), token)
+	_, err = fmt.Fprintf(a.cfg.Err, "\nThere is no admin yet. Open this link once to make one:\n\n  %s/setup?token=%s\n\n", a.URL(), token)
 	return err
 }
 

@@ -95,6 +95,27 @@ func TestSetUp(t *testing.T) {
 	require.Empty(t, again)
 }
 
+// A viewer who was there before the first start is no owner.
+func TestSetUpBesideAViewer(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t, false)
+	ctx := t.Context()
+	require.NoError(t, s.AddUser(ctx, "admin", password, auth.Viewer))
+	token, err := s.BeginSetUp(ctx)
+	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	_, err = s.AddAdmin(ctx, password)
+	require.ErrorIs(t, err, auth.ErrExists)
+	_, _, err = s.SetUp(ctx, token, "admin", password, somewhere)
+	require.ErrorIs(t, err, auth.ErrExists, "nobody becomes an admin over another's account")
+	_, _, err = s.SetUp(ctx, token, "ada", password, somewhere)
+	require.NoError(t, err)
+	require.NoError(t, s.RemoveUser(ctx, "ada"))
+	needed, err := s.SetUpNeeded(ctx)
+	require.NoError(t, err)
+	require.True(t, needed)
+}
+
 func TestAddAdmin(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, false)
@@ -104,6 +125,6 @@ func TestAddAdmin(t *testing.T) {
 	require.NoError(t, signIn(t, s, "admin", "pass", somewhere))
 	made, err = s.AddAdmin(t.Context(), "other")
 	require.NoError(t, err)
-	require.False(t, made, "only when there are no users")
+	require.False(t, made, "only when there is no admin")
 	require.ErrorIs(t, signIn(t, s, "admin", "other", somewhere), auth.ErrUnauthenticated)
 }

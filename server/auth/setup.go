@@ -15,11 +15,11 @@ const (
 	setupLen    = 24 // bytes
 )
 
-// ErrSetUp is returned when somebody sets up a server that has users.
+// ErrSetUp is returned when somebody sets up a server that has an admin.
 var ErrSetUp = errors.New("this server is set up already, sign in instead")
 
 // BeginSetUp makes the one-time token with which the first admin is made, or
-// returns "" when there are users. An earlier token stops working.
+// returns "" when there is one already. An earlier token stops working.
 func (s *Service) BeginSetUp(ctx context.Context) (string, error) {
 	needed, err := s.SetUpNeeded(ctx)
 	if err != nil || !needed {
@@ -33,16 +33,17 @@ func (s *Service) BeginSetUp(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// SetUpNeeded tells whether there are no users yet.
+// SetUpNeeded tells whether there is nobody yet who may administer: a viewer
+// who was added before the first start leaves the server without an owner.
 func (s *Service) SetUpNeeded(ctx context.Context) (bool, error) {
-	has, err := s.storage.HasUsers(ctx)
+	has, err := s.storage.HasAdmin(ctx)
 	if err != nil {
-		return false, fmt.Errorf("looking for users: %w", err)
+		return false, fmt.Errorf("looking for an admin: %w", err)
 	}
 	return !has, nil
 }
 
-// SetUp makes the first user, an admin, and signs him in. It returns ErrSetUp,
+// SetUp makes the first admin and signs him in. It returns ErrSetUp,
 // ErrUnauthenticated for a wrong token, or what AddUser returns.
 func (s *Service) SetUp(ctx context.Context, token string, name, pass string, addr netip.Addr) (string, Account, error) {
 	if err := s.checkSetUp(ctx, token, addr); err != nil {
@@ -84,8 +85,8 @@ func (s *Service) checkSetUp(ctx context.Context, token string, addr netip.Addr)
 	return ErrUnauthenticated
 }
 
-// AddAdmin makes the user "admin" when there are no users, and tells whether
-// it did. The password is the operator's own, so any that is not empty will do.
+// AddAdmin makes the user "admin" when there is no admin, and tells whether it
+// did; ErrExists says that another user has this name. The password is the operator's own, so any that is not empty will do.
 func (s *Service) AddAdmin(ctx context.Context, pass string) (bool, error) {
 	needed, err := s.SetUpNeeded(ctx)
 	if err != nil || !needed {
@@ -103,9 +104,12 @@ func (s *Service) AddAdmin(ctx context.Context, pass string) (bool, error) {
 }
 
 func (s *Service) addFirst(ctx context.Context, u User) error {
-	err := s.storage.AddFirstUser(ctx, u)
-	if errors.Is(err, ErrExists) {
-		return ErrSetUp
+	err := s.storage.AddFirstAdmin(ctx, u)
+	if !errors.Is(err, ErrExists) {
+		return err
 	}
-	return err
+	if needed, failed := s.SetUpNeeded(ctx); failed != nil || needed {
+		return errors.Join(failed, err)
+	}
+	return ErrSetUp
 }

@@ -40,8 +40,8 @@ type Session struct {
 type Users interface {
 	// User finds a name without regard to case, or returns ErrNotFound.
 	User(ctx context.Context, name string) (User, error)
-	// HasUsers tells whether there is any.
-	HasUsers(ctx context.Context) (bool, error)
+	// HasAdmin tells whether there is an enabled one.
+	HasAdmin(ctx context.Context) (bool, error)
 	// Users lists all by name.
 	Users(ctx context.Context) ([]User, error)
 }
@@ -50,8 +50,9 @@ type Users interface {
 type UserChanges interface {
 	// AddUser returns ErrExists when the name is taken.
 	AddUser(ctx context.Context, u User) error
-	// AddFirstUser returns ErrExists when there is any user; a race has one winner.
-	AddFirstUser(ctx context.Context, u User) error
+	// AddFirstAdmin returns ErrExists when there is an enabled admin, or the name
+	// is taken; a race has one winner.
+	AddFirstAdmin(ctx context.Context, u User) error
 	// PutUsers adds or replaces all or none, and ends the sessions of those replaced.
 	PutUsers(ctx context.Context, us []User) error
 	// RemoveUser ends the user's sessions too, or returns ErrNotFound.

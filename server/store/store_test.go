@@ -136,8 +136,7 @@ func TestErrors(t *testing.T) {
 	require.NoError(t, s.RemoveSession(ctx, []byte{1}))
 
 	u := auth.User{Name: "ada", Hash: "h", Role: auth.Viewer}
-	require.NoError(t, s.AddFirstUser(ctx, u))
-	require.ErrorIs(t, s.AddFirstUser(ctx, auth.User{Name: "bob", Hash: "h", Role: auth.Viewer}), auth.ErrExists)
+	require.NoError(t, s.AddUser(ctx, u))
 	u.Name = "ADA"
 	require.ErrorIs(t, s.AddUser(ctx, u), auth.ErrExists)
 	bad := []auth.User{{Name: "new", Hash: "h", Role: auth.Viewer}, {Name: "dup", Hash: "h"}, {Name: "dup", Hash: "h"}}
@@ -193,13 +192,19 @@ func TestServerAndCommandShareTheFile(t *testing.T) {
 	require.Len(t, us, 40)
 }
 
-func TestOnlyOneFirstUser(t *testing.T) {
+func TestOnlyOneFirstAdmin(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
+	for _, u := range []auth.User{{Name: "viewer", Hash: "h", Role: auth.Viewer, Enabled: true}, {Name: "gone", Hash: "h", Role: auth.Admin}} {
+		require.NoError(t, s.AddUser(t.Context(), u))
+		has, err := s.HasAdmin(t.Context())
+		require.NoError(t, err)
+		require.False(t, has, u.Name)
+	}
 	results := make(chan error, 8)
 	for i := range cap(results) {
 		go func() {
-			results <- s.AddFirstUser(t.Context(), auth.User{Name: string(rune('a' + i)), Hash: "h", Role: auth.Admin})
+			results <- s.AddFirstAdmin(t.Context(), auth.User{Name: string(rune('a' + i)), Hash: "h", Role: auth.Admin, Enabled: true})
 		}()
 	}
 	won := 0

@@ -14,10 +14,13 @@ func (s *Store) User(ctx context.Context, name string) (auth.User, error) {
 	return u, mapped(err)
 }
 
-// HasUsers implements auth.Users.
-func (s *Store) HasUsers(ctx context.Context) (bool, error) {
+// isAdmin is what HasAdmin and AddFirstAdmin look for.
+const isAdmin = "SELECT 1 FROM users WHERE role = 'admin' AND enabled"
+
+// HasAdmin implements auth.Users.
+func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
 	var has bool
-	err := s.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&has)
+	err := s.db.QueryRowContext(ctx, "SELECT EXISTS ("+isAdmin+")").Scan(&has)
 	return has, err
 }
 
@@ -53,10 +56,10 @@ func (s *Store) AddUser(ctx context.Context, u auth.User) error {
 	return mapped(err)
 }
 
-// AddFirstUser implements auth.UserChanges.
-func (s *Store) AddFirstUser(ctx context.Context, u auth.User) error {
+// AddFirstAdmin implements auth.UserChanges.
+func (s *Store) AddFirstAdmin(ctx context.Context, u auth.User) error {
 	r, err := s.db.ExecContext(ctx,
-		"INSERT INTO users (name, hash, role, enabled) SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)",
+		"INSERT INTO users (name, hash, role, enabled) SELECT ?, ?, ?, ? WHERE NOT EXISTS ("+isAdmin+")",
 		u.Name, u.Hash, u.Role, u.Enabled)
 	return affected(r, err, auth.ErrExists)
 }

@@ -69,6 +69,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		Problem(w, http.StatusTooManyRequests, codeThrottled, sentence(auth.ErrThrottled))
 	case errors.Is(err, auth.ErrSetUp):
 		Problem(w, http.StatusConflict, codeSetUp, sentence(auth.ErrSetUp))
+	case errors.Is(err, auth.ErrExists):
+		Problem(w, http.StatusConflict, codeBadRequest, "Somebody has this name already. Choose another.")
 	default:
 		s.cfg.Log.Error("request failed", "method", r.Method, "route", routeOf(r), "err", err)
 		Problem(w, http.StatusInternalServerError, codeInternal, faultText)
