@@ -58,11 +58,12 @@ var may = map[string][]string{
 	},
 	"server/rtc/egress": {
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
-		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake", "server/rtc/feedback",
+		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake", "server/rtc/feedback", "server/rtc/seal",
 	},
 	"server/rtc/feedback":   {},
 	"server/rtc/lite":       {"server/port"},
-	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer"},
+	"server/rtc/seal":       {},
+	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer", "server/rtc/seal"},
 	"server/rtc/reach":      {"server/metric", "server/port", "server/port/limit", "server/rtc/lite", "server/rtc/offer"},
 	"server/rtc/whipclient": {"server/media", "server/metric", "server/hub"},
 	"server/rtc": {

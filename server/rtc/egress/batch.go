@@ -8,13 +8,12 @@ import (
 
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
-	"github.com/pion/rtp"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 )
 
 const (
 	headerSize    = 12       // of an RTP packet without extensions (RFC 3550 section 5.1)
 	extensionSize = 8        // of the transport-wide sequence number in its block (RFC 8285 section 4.2)
-	overhead      = 16       // the longest authentication tag that SRTP adds
 	slabSize      = 32 << 10 // holds a train of the largest packets
 )
 
@@ -30,8 +29,7 @@ type batch struct {
 	// owned by the shard
 	viewer *Viewer
 	to     netip.AddrPort
-	now    int64      // unix ns
-	header rtp.Header // scratch
+	now    int64 // unix ns
 
 	start, end int // what lies unsent in the slab
 	segment    int // size of the train's packets
@@ -58,25 +56,32 @@ func (b *batch) media(l *lane, p *media.Packet, size int) {
 	if plain == nil {
 		return
 	}
-	h := putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
-	n := copy(b.extend(l, plain, h), p.Payload)
-	pad(plain, size-n)
+	putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
+	h := b.extend(l, plain)
+	payload := p.Payload
+	if n := size - len(payload); n > 0 {
+		copy(plain[h:], payload)
+		pad(plain, n)
+		payload = plain[h:]
+	}
 	l.packets++
-	l.octets += uint32(n)
-	l.earn(n)
-	b.add(plain)
+	l.octets += uint32(len(p.Payload))
+	l.earn(len(p.Payload))
+	b.add(plain, h, payload, number)
 }
 
 // repeat adds a packet that the viewer asked for again: on the SSRC for
 // retransmissions (RFC 4588 section 4) or, without one, exactly as it was sent,
 // so that no SRTP index ever protects two different packets.
-func (b *batch) repeat(l *lane, p *media.Packet, number uint16) {
+func (b *batch) repeat(l *lane, p *media.Packet) {
+	number, ok := l.numbers.Out(p.Seq)
+	if !ok {
+		return
+	}
 	if l.payload.rtx == 0 {
-		plain := b.packet(l, len(p.Payload))
-		if plain != nil {
-			h := putHeader(plain, p.Marker, l.payload.pt, number, l.stamp(p), l.ssrc)
-			copy(b.extend(l, plain, h), p.Payload)
-			b.add(plain)
+		if plain := b.packet(l, len(p.Payload)); plain != nil {
+			putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
+			b.add(plain, b.extend(l, plain), p.Payload, number)
 		}
 		return
 	}
@@ -84,16 +89,16 @@ func (b *batch) repeat(l *lane, p *media.Packet, number uint16) {
 	if plain == nil {
 		return
 	}
-	h := putHeader(plain, p.Marker, l.payload.rtx, l.rtx.next, l.stamp(p), l.rtx.ssrc)
-	rest := b.extend(l, plain, h)
-	binary.BigEndian.PutUint16(rest, number)
-	copy(rest[2:], p.Payload)
+	putHeader(plain, p.Marker, l.payload.rtx, uint16(l.rtx.next), l.stamp(p), l.rtx.ssrc)
+	h := b.extend(l, plain)
+	binary.BigEndian.PutUint16(plain[h:], uint16(number))
+	copy(plain[h+2:], p.Payload)
+	b.add(plain, h, plain[h:], l.rtx.next)
 	l.rtx.next++
-	b.add(plain)
 }
 
-// putHeader writes an RTP header (RFC 3550 section 5.1) and returns its size.
-func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) int {
+// putHeader writes an RTP header (RFC 3550 section 5.1).
+func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) {
 	b[0], b[1] = 0x80, pt
 	if marker {
 		b[1] |= 0x80
@@ -101,7 +106,6 @@ func putHeader(b []byte, marker bool, pt uint8, seq uint16, stamp, ssrc uint32) 
 	binary.BigEndian.PutUint16(b[2:], seq)
 	binary.BigEndian.PutUint32(b[4:], stamp)
 	binary.BigEndian.PutUint32(b[8:], ssrc)
-	return headerSize
 }
 
 // pad fills the last n bytes of a packet (RFC 3550 section 5.1).
@@ -125,40 +129,40 @@ func (b *batch) packet(l *lane, n int) []byte {
 
 // extend notes the packet on the viewer's path and, when the viewer reports on
 // the lane's packets there, writes the transport-wide sequence number behind the
-// header (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns what
-// is left of the packet.
-func (b *batch) extend(l *lane, plain []byte, h int) []byte {
+// header (draft-holmer-rmcat-transport-wide-cc-extensions-01). It returns the
+// size of the whole header.
+func (b *batch) extend(l *lane, plain []byte) (header int) {
 	flow := &b.viewer.flow
 	if l.transportID == 0 && flow.Tracked() { // a number that is never reported would look lost
-		return plain[h:]
+		return headerSize
 	}
-	number := flow.Sent(len(plain)+overhead, b.now)
+	number := flow.Sent(len(plain)+seal.Overhead, b.now)
 	if l.transportID == 0 {
-		return plain[h:]
+		return headerSize
 	}
 	plain[0] |= 0x10
-	e := plain[h : h+extensionSize]
+	e := plain[headerSize : headerSize+extensionSize]
 	e[0], e[1], e[2], e[3] = 0xBE, 0xDE, 0, 1
 	e[4], e[5], e[6], e[7] = l.transportID<<4|1, byte(number>>8), byte(number), 0
-	return plain[h+extensionSize:]
+	return headerSize + extensionSize
 }
 
 // room returns space for a packet of n bytes, sending first what is in its
 // way; nil for a packet that is larger than any datagram we take.
 func (b *batch) room(n int) []byte {
-	if n+overhead > len(b.slab) {
+	if n+seal.Overhead > len(b.slab) {
 		return nil
 	}
-	if b.packets == trainSize || b.closed || b.end+n+overhead > len(b.slab) {
+	if b.packets == trainSize || b.closed || b.end+n+seal.Overhead > len(b.slab) {
 		b.send()
 	}
 	return b.slab[b.end : b.end+n]
 }
 
-// add encrypts the packet that was written into room and makes it part of the
-// train, or of the next one when its size does not fit.
-func (b *batch) add(plain []byte) {
-	sealed, err := b.viewer.out.EncryptRTP(plain[:0:len(plain)+overhead], plain, &b.header)
+// add seals the packet whose header was written into room, and makes it part of
+// the train, or of the next one when its size does not fit.
+func (b *batch) add(plain []byte, header int, payload []byte, index uint64) {
+	sealed, err := b.viewer.out.RTP(plain[:len(plain):len(plain)+seal.Overhead], header, payload, index)
 	if err != nil {
 		b.count.unsent.Inc()
 		return

@@ -1,6 +1,9 @@
 package egress
 
-import "github.com/pion/srtp/v3"
+import (
+	"github.com/heliograph/heliograph/server/rtc/seal"
+	"github.com/pion/srtp/v3"
+)
 
 // Send implements handshake.Owner.
 func (v *Viewer) Send(b []byte) {
@@ -10,7 +13,7 @@ func (v *Viewer) Send(b []byte) {
 }
 
 // Secured implements handshake.Owner: it gives the shard the keys.
-func (v *Viewer) Secured(in, out *srtp.Context) {
+func (v *Viewer) Secured(in *srtp.Context, out *seal.Sealer) {
 	v.in.use(in)
 	v.shard.post(v, func(s *shard, v *Viewer) { s.add(v, out) })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 	"github.com/pion/rtcp"
 	"github.com/pion/srtp/v3"
 	"github.com/stretchr/testify/require"
@@ -95,6 +96,13 @@ func (k keys) context(t *testing.T) *srtp.Context {
 	return c
 }
 
+func (k keys) sealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, err := seal.New(srtp.ProtectionProfileAeadAes128Gcm, k.key, k.salt)
+	require.NoError(t, err)
+	return s
+}
+
 // receiver is a viewer that is connected, and the socket that it hears on.
 type receiver struct {
 	*Viewer
@@ -120,7 +128,7 @@ func (b *bench) watch(offer string) *receiver {
 	to := socket.LocalAddr().(*net.UDPAddr).AddrPort()
 	v.to.Store(&to)
 	v.in.use(newKeys().context(t))
-	b.shard.add(v, newKeys().context(t))
+	b.shard.add(v, newKeys().sealer(t))
 	return &receiver{Viewer: v, t: t, socket: socket, srtp: newKeys().context(t), sent: map[[2]uint32][]byte{}}
 }
 
@@ -319,7 +327,7 @@ func TestFaultCostsOneViewer(t *testing.T) {
 	b := newBench(t)
 	b.packets(true, 3)
 	broken, sound := b.watch(chromiumOffer), b.watch(chromiumOffer)
-	broken.out = &srtp.Context{} // panics when used
+	broken.out = &seal.Sealer{} // panics when used
 	b.packets(false, 1)
 	b.serve()
 	sound.hear(4)

@@ -46,7 +46,7 @@ type lane struct {
 // rtx is how packets are sent again (RFC 4588).
 type rtx struct {
 	ssrc  uint32 // set at construction
-	next  uint16 // number of the next
+	next  uint64 // extended number of the next
 	bytes int    // that may still be sent again
 }
 
@@ -64,7 +64,7 @@ func newLane(s offer.Section) *lane {
 	return &lane{
 		kind: s.Kind, payloads: payloadsOf(s), ssrc: rand.Uint32(),
 		transportID: s.TransportCC,
-		rtx:         rtx{ssrc: rand.Uint32(), next: uint16(firstNumber()), bytes: rtxFloor},
+		rtx:         rtx{ssrc: rand.Uint32(), next: firstNumber(), bytes: rtxFloor},
 	}
 }
 

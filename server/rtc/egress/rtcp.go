@@ -116,7 +116,7 @@ func (s *shard) reportTo(v *Viewer, now time.Time, scratch []byte) {
 		}
 		from := len(sealed)
 		plain := appendReport(sealed, l, now, stamp)[from:]
-		if one, err := v.out.EncryptRTCP(plain[:0], plain, nil); err == nil { // in place
+		if one, err := v.out.RTCP(plain); err == nil { // in place
 			segment = len(one) // of all alike
 			sealed = sealed[:from+segment]
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
-	"github.com/pion/srtp/v3"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 )
 
 const shortest = time.Millisecond // that a shard waits before it looks after paced viewers again
@@ -131,7 +131,7 @@ func (s *shard) contain(v *Viewer) {
 }
 
 // add begins to send to a viewer that has connected.
-func (s *shard) add(v *Viewer, out *srtp.Context) {
+func (s *shard) add(v *Viewer, out *seal.Sealer) {
 	if v.Reason() != nil {
 		return
 	}
@@ -350,7 +350,7 @@ func (s *shard) again(l *lane, number uint16) bool {
 	}
 	l.rtx.bytes -= len(p.Payload)
 	s.engine.count.resent.Inc()
-	s.batch.repeat(l, p, number)
+	s.batch.repeat(l, p)
 	s.batch.viewer.flow.Repeated()
 	return true
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/heliograph/heliograph/server/rtc/handshake"
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
-	"github.com/pion/srtp/v3"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 )
 
 // cname is the canonical name of all we send (RFC 3550 section 6.5.1): it binds
@@ -35,7 +35,7 @@ type Viewer struct {
 	ice     *lite.Agent
 
 	// owned by the shard
-	out  *srtp.Context
+	out  *seal.Sealer
 	flow feedback.Flow
 
 	// guarded by mu

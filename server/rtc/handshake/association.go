@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/rtc/offer"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 	"github.com/pion/srtp/v3"
 )
 
@@ -17,7 +18,7 @@ type Owner interface {
 	// that is not known. It must not block.
 	Send(b []byte)
 	// Secured gives the keys of SRTP, of what comes in and of what goes out, once.
-	Secured(in, out *srtp.Context)
+	Secured(in *srtp.Context, out *seal.Sealer)
 	// Close ends the session with one of this package's errors, wrapped. It
 	// calls the association's Close.
 	Close(reason error)

@@ -17,6 +17,7 @@ import (
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 	"github.com/pion/srtp/v3"
@@ -57,10 +58,11 @@ type session struct {
 	done chan struct{}
 
 	// guarded by mu
-	mu      sync.Mutex
-	agent   *lite.Agent
-	reason  error
-	in, out *srtp.Context
+	mu     sync.Mutex
+	agent  *lite.Agent
+	reason error
+	in     *srtp.Context
+	out    *seal.Sealer
 
 	// atomic
 	to atomic.Pointer[netip.AddrPort]
@@ -97,7 +99,7 @@ func (v *session) Send(b []byte) {
 	}
 }
 
-func (v *session) Secured(in, out *srtp.Context) {
+func (v *session) Secured(in *srtp.Context, out *seal.Sealer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.in, v.out = in, out

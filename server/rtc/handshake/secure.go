@@ -11,6 +11,7 @@ import (
 	"net/netip"
 
 	"github.com/heliograph/heliograph/server/rtc/offer"
+	"github.com/heliograph/heliograph/server/rtc/seal"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
 )
@@ -79,8 +80,8 @@ func (a *Association) secure(ctx context.Context, p *pipe) error {
 	return nil
 }
 
-// keys derives the SRTP contexts (RFC 5764 section 4.2).
-func keys(conn *dtls.Conn) (in, out *srtp.Context, err error) {
+// keys derives what opens and seals SRTP (RFC 5764 section 4.2).
+func keys(conn *dtls.Conn) (in *srtp.Context, out *seal.Sealer, err error) {
 	state, ok := conn.ConnectionState()
 	if !ok {
 		return nil, nil, ErrFailed
@@ -100,7 +101,7 @@ func keys(conn *dtls.Conn) (in, out *srtp.Context, err error) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	in, errIn := srtp.CreateContext(m[:key], m[2*key:2*key+salt], profile, srtp.SRTCPReplayProtection(64))
-	out, errOut := srtp.CreateContext(m[key:2*key], m[2*key+salt:], profile)
+	out, errOut := seal.New(profile, m[key:2*key], m[2*key+salt:])
 	return in, out, errors.Join(errIn, errOut)
 }
 
