@@ -197,16 +197,16 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 
 // loadFile reads the file of --config, or of the environment's name for it.
 func loadFile(k *koanf.Koanf, fs *pflag.FlagSet, environ []string) error {
-	path := lookup(environ, envConfig)
+	path, from := lookup(environ, envConfig), envConfig
 	if f := fs.Lookup(flagConfig); f != nil && f.Changed {
-		path = f.Value.String()
+		path, from = f.Value.String(), "--"+flagConfig
 	}
 	if path == "" {
 		return nil
 	}
 	b, err := readFile(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", from, err)
 	}
 	return parseFile(k, path, b)
 }

@@ -139,8 +139,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"nested", "listen: {port: 80}\n", nil, nil, "listen needs a text"},
 		{"password in the file", "admin-password: x\n", nil, nil, "no setting"},
 		{"no YAML", "{", nil, nil, "settings.yaml"},
-		{"no file", "", nil, []string{"--config", "/nowhere/x.yaml"}, "/nowhere/x.yaml"},
-		{"no file, by environment", "", []string{"HELIOGRAPH_CONFIG=/nowhere/y.yaml"}, nil, "/nowhere/y.yaml"},
+		{"no file", "", nil, []string{"--config", "/nowhere/x.yaml"}, "--config: stat /nowhere/x.yaml"},
+		{"no file, by environment", "", []string{"HELIOGRAPH_CONFIG=/nowhere/y.yaml"}, nil, "HELIOGRAPH_CONFIG: stat /nowhere/y.yaml"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
