@@ -105,7 +105,7 @@ func (a *App) welcome(ctx context.Context) error {
 // announce says that all listeners are open.
 func (a *App) announce() error {
 	at := a.doors.addresses()
-	a.cfg.Log.Info("ready", "url", a.URL(), "rtmp", at.RTMP, "rtsp", at.RTSP, "srt", at.SRT, "version", Version)
+	a.cfg.Log.Info("ready", "url", a.URL(), "rtmp", at.RTMP, "rtmps", at.RTMPS, "rtsp", at.RTSP, "rtsps", at.RTSPS, "srt", at.SRT, "version", Version)
 	if !a.cfg.Settings.ReadyJSON {
 		return nil
 	}
