@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -91,6 +92,7 @@ type examination struct {
 	report    *Report
 	addresses []netip.Addr // of the host
 	through   netip.AddrPort
+	judged    judgement
 }
 
 // Run tries every way to the server at address, a URL of which only scheme and
@@ -111,6 +113,9 @@ func Run(ctx context.Context, address string, tell func(Result)) (*Report, error
 
 // parseURL reads the address of a server.
 func parseURL(address string) (*url.URL, error) {
+	if address != "" && !strings.Contains(address, "://") {
+		return nil, fmt.Errorf("%w: %q lacks the http:// or https://; write http://%[2]s, or https://%[2]s where the server has a certificate", ErrUsage, address)
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("%w: %q is not the URL of a server, like https://live.example.org or http://192.0.2.7:8080", ErrUsage, address)

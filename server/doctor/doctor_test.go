@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,6 +131,22 @@ func TestEveryWayWithTLS(t *testing.T) {
 	require.Equal(t, Warning, r.state(wayTLS))
 	require.Equal(t, Blocked, r.state(wayTURNTLS), "browsers give no second chance")
 	require.Equal(t, wayUDP, r.Best)
+}
+
+func TestSelfSigned(t *testing.T) {
+	t.Parallel()
+	r := examine(t, strings.Replace(live(t, config.TLS{SelfSigned: true}), "http:", "https:", 1), patience, nil)
+	require.Equal(t, Warning, r.state(wayTLS))
+	at := slices.IndexFunc(r.Results, func(r Result) bool { return r.Way == wayTURNTLS })
+	require.Equal(t, Skipped, r.Results[at].State)
+	require.Contains(t, r.Results[at].Why, "self-signed")
+}
+
+func TestWithoutScheme(t *testing.T) {
+	t.Parallel()
+	_, err := Run(t.Context(), "localhost:9180", func(Result) {})
+	require.ErrorIs(t, err, ErrUsage)
+	require.ErrorContains(t, err, "write http://localhost:9180, or https://localhost:9180")
 }
 
 // Behind a proxy that knows only HTTP, with the media of another port.
@@ -253,6 +270,13 @@ func TestHints(t *testing.T) {
 	r := e.unanswered(Result{Way: wayUDP, Target: "172.17.0.2:8080"}, context.DeadlineExceeded)
 	require.Contains(t, r.Why, "private address")
 	require.Contains(t, r.Ask, "--public-host live.example")
+	for _, r := range []Result{
+		e.unanswered(Result{Way: wayUDP}, &net.OpError{Err: os.NewSyscallError("sendto", syscall.EPERM)}),
+		e.unconnected(Result{Way: wayTCP}, &net.OpError{Err: os.NewSyscallError("connect", syscall.EPERM)}),
+	} {
+		require.Equal(t, Blocked, r.State)
+		require.Contains(t, r.Why, "its own firewall")
+	}
 	e.report = &Report{Results: []Result{{Way: wayUDP, State: Blocked}, {Way: wayICETCP, State: Blocked}, {Way: wayTURNUDP, State: OK}, {Way: wayTURNTCP, State: OK}}}
 	e.summarise()
 	require.Equal(t, wayTURNTCP, e.report.Best)

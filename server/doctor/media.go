@@ -108,7 +108,7 @@ func (e *examination) missing(given []turnServer) {
 		}
 		r := Result{Way: way, State: Skipped, Text: "the server offers no relay by this way"}
 		if way == wayTURNTLS {
-			r.Why, r.Ask = "it has no certificate", "networks that let nothing but https pass need it: give the server a certificate"
+			r.Why, r.Ask = e.judged.noTURN(), "networks that let nothing but https pass need it: whoever runs the server gives it a certificate of a public authority"
 		}
 		e.note(r)
 	}

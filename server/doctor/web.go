@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -91,8 +92,31 @@ func (e *examination) secure(ctx context.Context) bool {
 	}
 	defer func() { _ = c.Close() }()
 	r.Millis = since(start)
-	e.note(judge(r, c.ConnectionState(), e.url.Hostname(), e.roots))
+	r = judge(r, c.ConnectionState(), e.url.Hostname(), e.roots)
+	e.judged = judgement{seen: true, trusted: r.State == OK, selfSigned: selfSigned(c.ConnectionState().PeerCertificates)}
+	e.note(r)
 	return true
+}
+
+// judgement is what is known of the certificate of the web pages.
+type judgement struct{ seen, trusted, selfSigned bool }
+
+// noTURN says why a server with such a certificate offers no relay by TLS.
+func (j judgement) noTURN() string {
+	switch {
+	case !j.seen:
+		return "it has no certificate that browsers take"
+	case j.trusted:
+		return "a proxy before it has the certificate, and it has none itself"
+	case j.selfSigned:
+		return "its certificate is self-signed, which browsers do not take for TURN"
+	}
+	return "browsers do not take its certificate for TURN"
+}
+
+// selfSigned says whether nobody else vouches for a certificate.
+func selfSigned(chain []*x509.Certificate) bool {
+	return bytes.Equal(chain[0].RawIssuer, chain[0].RawSubject)
 }
 
 // dialTLS connects without a look at the certificate: that is judged apart.

@@ -33,6 +33,8 @@ func (e *examination) unconnected(r Result, err error) Result {
 	case noSuchFamily(err):
 		r.State, r.Text = Skipped, "this machine has no way to such addresses"
 		r.Why = "its network has no IPv6, or no IPv4"
+	case errors.Is(err, syscall.EPERM):
+		r.ownFirewall()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		r.Text, r.Why = "the machine is there, and refuses", "nothing listens on this port, or a firewall answers for it"
 		r.Ask = "ask whoever runs the server whether it runs, and on which port"
@@ -54,6 +56,8 @@ func (e *examination) unanswered(r Result, err error) Result {
 	switch {
 	case noSuchFamily(err):
 		return e.unconnected(r, err)
+	case errors.Is(err, syscall.EPERM):
+		r.ownFirewall()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		r.Text, r.Why = "the machine is there, and nothing listens", "only TCP of this port is forwarded to the server, or it runs on another port"
 		r.Ask = "ask whoever runs the server to forward UDP of the same number as TCP"
@@ -74,6 +78,12 @@ func (e *examination) unanswered(r Result, err error) Result {
 		r.Ask = askBoth + "look at what stands before it"
 	}
 	return r
+}
+
+// ownFirewall explains that the system itself forbids to send.
+func (r *Result) ownFirewall() {
+	r.Text, r.Why = "this machine does not let it out", "its own firewall forbids it"
+	r.Ask = "allow it in the firewall of this machine"
 }
 
 // private says what it means that an address without an answer is a private
