@@ -145,6 +145,19 @@ func (l *lane) fellBehind(now time.Time) {
 	l.holes = l.holes[:0]
 }
 
+// mostWait is how long live packets may wait for a path that is full.
+const mostWait = 1200 * time.Millisecond
+
+// late tells whether the next packet has waited so long that a keyframe is the
+// better way to go on. History is not late: it was old when the viewer came.
+func (l *lane) late(now time.Time) bool {
+	if l.next < l.stretch.live {
+		return false
+	}
+	p := l.track.Ring().Get(l.next)
+	return p != nil && now.UnixNano()-p.Arrival > int64(mostWait)
+}
+
 // stamp returns the timestamp that a packet is sent with. What was history
 // when the viewer joined is squeezed 32-fold: the viewer's receiver is to decode
 // it at once, not to play it at its old pace and stay behind by as much.

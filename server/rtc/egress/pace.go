@@ -20,18 +20,26 @@ type pace struct {
 	free time.Duration // on the shard's clock: when all that was sent has had its time
 }
 
+// slowTrain is trainSize for a path that is full: its queue has little room.
+const slowTrain = 4
+
 // allow returns how many of the packets that wait may be sent now, and after
-// what time to ask again if that is not all.
-func (p *pace) allow(waiting int, now time.Duration) (n int, again time.Duration) {
-	each := min(perPacket, max(perPacket/2, spread/time.Duration(max(waiting, 1))))
+// what time to ask again if that is not all. each is the least time for a
+// packet, 0 when only the pace itself counts.
+func (p *pace) allow(waiting int, each, now time.Duration) (n int, again time.Duration) {
+	train := slowTrain
+	if each == 0 {
+		train = trainSize
+		each = min(perPacket, max(perPacket/2, spread/time.Duration(max(waiting, 1))))
+	}
 	p.free = max(p.free, now)
-	room := trainSize - int((p.free-now+each-1)/each)
-	if n = min(waiting, room); n < min(waiting, trainSize) { // a full train a little later is cheaper than two halves
+	room := train - int((p.free-now+each-1)/each)
+	if n = min(waiting, room); n < min(waiting, train) { // a full train a little later is cheaper than two halves
 		n = 0
 	}
 	p.free += time.Duration(n) * each
-	if left := min(waiting-n, trainSize); left > 0 {
-		again = p.free - now - time.Duration(trainSize-left)*each
+	if left := min(waiting-n, train); left > 0 {
+		again = p.free - now - time.Duration(train-left)*each
 	}
 	return n, again
 }

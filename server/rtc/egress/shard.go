@@ -260,8 +260,14 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 		s.fill(l, r.Tail())
 	}
 	limit := head
-	if l.kind == media.Video {
-		limit = l.next + s.allow(g, l, int(head-l.next), now)
+	if l.kind == media.Video { // audio leaves at once
+		each := s.batch.viewer.flow.Spacing()
+		if each > 0 && l.late(now) {
+			s.engine.count.skipped.Inc()
+			l.fellBehind(now)
+			return
+		}
+		limit = l.next + s.allow(g, l, each, now)
 	}
 	size, until := 0, l.next
 	for ; l.next < limit; l.next++ {
@@ -277,10 +283,11 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 }
 
 // allow returns how many of a lane's packets may leave in this turn, and sees
-// to it that there is another turn for the rest.
-func (s *shard) allow(g *group, l *lane, waiting int, now time.Time) uint64 {
+// to it that there is another turn for the rest. each is the least time for a
+// packet, as for pace.
+func (s *shard) allow(g *group, l *lane, each time.Duration, now time.Time) uint64 {
 	clock := now.Sub(s.epoch)
-	n, again := l.pace.allow(waiting, clock)
+	n, again := l.pace.allow(int(l.track.Ring().Head()-l.next), each, clock)
 	if again > 0 {
 		g.paced = true
 		if due := clock + again; s.soonest == 0 || due < s.soonest {

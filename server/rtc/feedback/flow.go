@@ -53,6 +53,7 @@ type Flow struct {
 	half    half
 	total   totals
 	meter   meter
+	limit   limit
 	shown   shown
 }
 
@@ -168,6 +169,7 @@ func (f *Flow) Acknowledge(body []byte, now int64) error {
 		f.advance(highest, arrived, now)
 	}
 	if f.meter.end(now) {
+		f.limit.measured(&f.meter)
 		f.Show()
 	}
 	return nil

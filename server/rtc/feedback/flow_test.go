@@ -20,8 +20,12 @@ type road struct {
 	clock   time.Duration
 	free    time.Duration // when the last packet has left the queue
 	perByte time.Duration
-	mute    bool // feedback gets lost
+	room    time.Duration // that the queue holds; 0 for no bound
+	lose    int           // one packet of so many, whatever the queue; 0 for none
+	mute    bool          // feedback gets lost
 	count   uint8
+
+	sent, dropped int
 }
 
 func newRoad(t *testing.T, bitRate int64) *road {
@@ -38,8 +42,14 @@ func (r *road) run(bitRate int, d time.Duration) (behind time.Duration) {
 	due := 0.0
 	for end := r.clock + d; r.clock < end; {
 		for due += float64(bitRate) / 8 / size * step.Seconds(); due >= 1; due-- {
+			number := r.f.Sent(size, r.now)
+			r.sent++
+			if r.room > 0 && r.free-r.clock > r.room || r.lose > 0 && r.sent%r.lose == 0 {
+				r.dropped++
+				continue
+			}
 			r.free = max(r.free, r.clock) + size*r.perByte
-			r.queue = append(r.queue, r.f.Sent(size, r.now))
+			r.queue = append(r.queue, number)
 			r.ready = append(r.ready, r.free+r.delay)
 		}
 		r.clock += step

@@ -1,0 +1,54 @@
+package feedback
+
+import "time"
+
+// When a path is taken to be full, and how fast it is sent to from then on. Loss
+// alone says little, for a radio link loses packets at any rate; loss together
+// with a queue that fills says that more is sent than leaves it. A queue that
+// drops early keeps short, so that the limits of delay alone (patience, lagLimit)
+// never see it.
+const (
+	fullLost  = 0.05                   // share of packets lost, while
+	fullQueue = 50 * time.Millisecond  // they spend this in a queue
+	longQueue = 250 * time.Millisecond // or so much, with no loss at all
+	calmQueue = 20 * time.Millisecond  // below it the path can take more
+
+	yield   = 0.85   // of what arrived is sent next, so that the queue empties
+	quickly = 1.1    // by so much faster after each measurement of a calm path
+	slowly  = 1.03   // or of one that has some queue
+	enough  = 2.0    // times what arrives: the limit does not matter any more
+	least   = 64_000 // bit/s
+)
+
+// limit is how fast a path that is full may be sent to. The zero limit is none.
+type limit struct {
+	rate float64 // bit/s
+}
+
+// measured moves the limit by what a measurement says.
+func (l *limit) measured(m *meter) {
+	switch {
+	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue:
+		l.rate = max(yield*m.rate, least)
+		return
+	case l.rate == 0, m.growth > fullQueue:
+	case m.growth > calmQueue:
+		l.rate *= slowly
+	default:
+		l.rate *= quickly
+	}
+	if l.rate > enough*m.rate {
+		l.rate = 0
+	}
+}
+
+// Spacing is how long one packet of the usual size takes on a path that is full;
+// 0 for a path that takes what is sent. Who sends no faster keeps its queue, and
+// what does not fit waits where it can still be left out.
+func (f *Flow) Spacing() time.Duration {
+	if f.limit.rate == 0 || f.total.packets == 0 {
+		return 0
+	}
+	size := float64(f.total.bytes) / float64(f.total.packets)
+	return time.Duration(size * 8 / f.limit.rate * float64(time.Second))
+}

@@ -1,0 +1,55 @@
+package feedback
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// within sends as a shard does for a while: no faster than Spacing allows.
+func (r *road) within(bitRate int, d time.Duration) {
+	for end := r.clock + d; r.clock < end; {
+		rate := bitRate
+		if each := r.f.Spacing(); each > 0 {
+			rate = min(rate, int(1000*8*time.Second/each))
+		}
+		r.run(rate, 100*time.Millisecond)
+	}
+}
+
+// A link of 1 Mbit/s with a queue of 32 kB, and a stream of 1.5 Mbit/s: nothing
+// is ever older than the queue is long, yet every picture is broken.
+func TestShortQueueThatIsFull(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, 1e6)
+	r.room = 256 * time.Millisecond
+	r.within(1.5e6, 5*time.Second)
+	require.NotZero(t, r.f.Spacing(), "noticed")
+	r.sent, r.dropped = 0, 0
+	r.within(1.5e6, 60*time.Second)
+	require.Less(t, float64(r.dropped)/float64(r.sent), 0.03)
+	require.Greater(t, float64(r.sent-r.dropped)*8000/60, 0.75e6, "bit/s: the link is used")
+}
+
+func TestLinkThatWidens(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, 1e6)
+	r.room = 256 * time.Millisecond
+	r.within(1.5e6, 10*time.Second)
+	r.perByte /= 10
+	r.within(1.5e6, 20*time.Second)
+	require.Zero(t, r.f.Spacing())
+}
+
+// A radio link loses packets at random and has no queue.
+func TestLossWithoutAQueueIsNoLimit(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, 50e6)
+	r.lose = 10
+	for range 100 {
+		r.run(2e6, 100*time.Millisecond)
+		require.Zero(t, r.f.Spacing())
+	}
+	require.Greater(t, r.f.shown.get().PathLost, 0.08)
+}
