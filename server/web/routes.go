@@ -20,9 +20,7 @@ func (s *Server) routes() http.Handler {
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
 	r.Get("/metrics", s.metrics())
-	if s.cfg.TLS.Fingerprint != nil {
-		r.Get("/certificate", s.certificate)
-	}
+	r.Get("/certificate", s.certificate)
 	for _, path := range pages() {
 		r.Get(path, s.page)
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -73,29 +74,73 @@ func Redirect(port uint16) http.Handler {
 }
 
 // certificate explains the warning of the browser to somebody who sees it.
-func (s *Server) certificate(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) certificate(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.TLS.Fingerprint == nil && !wantsPage(r) {
+		Problem(w, http.StatusNotFound, codeNotFound, noSelfSignedText)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, selfSignedText+"  "+s.cfg.TLS.Fingerprint()+"\n")
+	if s.cfg.TLS.Fingerprint == nil {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, noSelfSignedText+"\n")
+		return
+	}
+	_, _ = io.WriteString(w, selfSignedText+inLines(s.cfg.TLS.Fingerprint()))
 }
 
-const selfSignedText = `This server made its own certificate. Browsers warn of it, because nobody they know has signed it.
+// inLines writes a fingerprint in lines that fit a phone, where a browser would
+// break it in the middle of a byte.
+func inLines(fingerprint string) string {
+	const ofLine = 8 // bytes
+	var b strings.Builder
+	for line := range slices.Chunk(strings.Split(fingerprint, ":"), ofLine) {
+		b.WriteString("  " + strings.Join(line, ":") + "\n")
+	}
+	return b.String()
+}
 
-The connection is encrypted all the same. What the browser cannot tell you is
-whether you have reached this server or somebody in between. To make sure,
-compare the certificate's SHA-256 fingerprint in the browser's details of the
-warning with the one below, on the machine that the server runs on, or with
-what the server logs when it starts.
+const noSelfSignedText = "There is no self-signed certificate here, so there is no fingerprint to compare. " +
+	"If the browser warns of a certificate all the same, ask whoever runs the server."
+
+// selfSignedText has lines that fit a phone as they are: browsers break longer
+// ones anywhere, also after a hyphen.
+const selfSignedText = `This server made its own certificate.
+Browsers warn of it, because nobody they
+know has signed it.
+
+The connection is encrypted all the same.
+What the browser cannot tell you is
+whether you have reached this server or
+somebody in between.
+
+To make sure, compare two fingerprints
+(SHA-256): the one that the browser shows
+in the details of the certificate, and
+the one in the server's log, in the line
+with sha256. Whoever runs the server can
+read it to you.
 
 If they are the same, go on:
-  Chrome, Edge   Advanced - Proceed
-  Firefox        Advanced - Accept the Risk and Continue
-  Safari         Show Details - visit this website
+  Chrome, Edge
+    Advanced - Proceed
+  Firefox
+    Advanced - Accept the Risk and
+    Continue
+  Safari
+    Show Details - visit this website
 
-The browser asks again when the certificate changes: once a year, and when the
-machine gets another address. To be rid of the warning, whoever runs the server
-gives it a name in the DNS and starts it with --domain, or gives it a
+The browser asks again when the
+certificate changes: once a year, and
+when the machine gets another address.
+
+To be rid of the warning, whoever runs
+the server gives it a name in the DNS and
+starts it with --domain, or gives it a
 certificate with --tls-cert and --tls-key.
 
-SHA-256 fingerprint of the certificate:
+The fingerprint, as the server knows it.
+It proves something only where nobody can
+be in between: in a browser on the
+server's own machine.
 `

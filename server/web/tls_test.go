@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"strings"
 	"net/http/httptest"
 	"testing"
 
@@ -91,9 +92,18 @@ func TestRedirect(t *testing.T) {
 
 func TestCertificatePage(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, http.StatusNotFound, newFixture(t).do(request{path: "/certificate"}).StatusCode)
-	f := newFixture(t, func(c *Config) { c.TLS.Fingerprint = func() string { return "AB:CD" } })
-	require.Contains(t, f.body(t, request{path: "/certificate"}, 200), "AB:CD")
+	none := newFixture(t)
+	for _, accept := range []string{"*/*", "text/html"} {
+		text := none.body(t, request{path: "/certificate", header: map[string]string{"Accept": accept}}, http.StatusNotFound)
+		require.Contains(t, text, "no self-signed certificate")
+	}
+	print32 := strings.Repeat("AB:", 31) + "CD"
+	f := newFixture(t, func(c *Config) { c.TLS.Fingerprint = func() string { return print32 } })
+	text := f.body(t, request{path: "/certificate"}, 200)
+	require.Contains(t, text, "  AB:AB:AB:AB:AB:AB:AB:CD\n")
+	for line := range strings.Lines(text) {
+		require.LessOrEqual(t, len(line), 44, "a phone shows it in one line: %s", line)
+	}
 }
 
 // The authority is answered before anything else looks at its request.
