@@ -81,7 +81,7 @@ test('pictures of every page', async () => {
     await viewer.goto('/nowhere');
     await shoot(viewer, 'not-found');
     await viewer.goto('/check');
-    await viewer.getByText('Everything gets through').first().waitFor();
+    await viewer.getByText('Everything that the server offers gets through').first().waitFor();
     await shoot(viewer, 'check');
     await blockUDP(viewer);
     await viewer.goto('/check?next=/watch/harbour');

@@ -18,8 +18,8 @@ test('on an open network every way that the server has is open', async ({ person
   await page.goto('/check');
   const ways = await found(page);
   expect(ways).toMatchObject({ websocket: 'open', udp: 'open', tcp: 'open', 'relay-tcp': 'open' });
-  await expect(said(page, 'Everything gets through. Streams play over UDP.')).toBeVisible();
-  await expect(page.getByRole('status')).toHaveText('Everything gets through. Streams play over UDP.');
+  await expect(said(page, 'Everything that the server offers gets through. Streams play over UDP.')).toBeVisible();
+  await expect(page.getByRole('status')).toHaveText('Everything that the server offers gets through. Streams play over UDP.');
 });
 
 test('the results are copied, and the test is repeated', async ({ person, server }) => {
@@ -51,7 +51,7 @@ test('the studio looks before going live', async ({ person }) => {
   const page = await person({ devices: true });
   await page.goto('/studio');
   const check = page.getByRole('region', { name: 'Connection check' });
-  await expect(check).toContainText('Everything gets through. You send over UDP.', { timeout: 15_000 });
+  await expect(check).toContainText('Everything that the server offers gets through. You send over UDP.', { timeout: 15_000 });
   await check.getByRole('button', { name: 'Check the connection again' }).click();
   await expect(check).toHaveAttribute('data-mark', 'testing');
   await expect(check).toHaveAttribute('data-mark', 'ok', { timeout: 15_000 });

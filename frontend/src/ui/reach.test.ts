@@ -17,7 +17,7 @@ function trials(outcomes: string, o: { target?: string; error?: ProtocolError } 
 describe('the summary', () => {
   it.each<[string, string, string, Who[]]>([
     ['ooooo', 'ok', 'Everything gets through. Streams play over UDP.', ['broadcaster']],
-    ['oooaa', 'ok', 'Everything gets through. Streams play over UDP.', ['broadcaster']],
+    ['oooaa', 'ok', 'Everything that the server offers gets through. Streams play over UDP.', ['broadcaster']],
     ['ooobb', 'ok', 'Streams play over UDP. Blocked, but not needed now: TCP relay and TLS relay.', ['you', 'operator']],
     ['oooob', 'ok', 'Streams play over UDP. Blocked, but not needed now: TLS relay.', ['you', 'operator']],
     ['obooo', 'half', 'UDP is blocked here. Streams play over TCP, a little later.', ['network', 'operator']],

@@ -60,7 +60,8 @@ export function findingOf(trials: Trial[], at: Place, sends = false): Finding {
   const spare = f.blocked();
   if (spare.length === 0) {
     const advice: Advice[] = sends ? [] : [{ who: 'broadcaster', text: 'If one stream does not play and others do, tell them what the player says.' }];
-    return { mark: 'ok', summary: `Everything gets through. ${play} over UDP.`, advice };
+    const offered = mediaWays.some((w) => f.outcome(w) === 'absent') ? ' that the server offers' : '';
+    return { mark: 'ok', summary: `Everything${offered} gets through. ${play} over UDP.`, advice };
   }
   const names = spare.map(wayName).join(' and ');
   return { mark: 'ok', summary: `${play} over UDP. Blocked, but not needed now: ${names}.`, advice: f.adviceForSpare(spare) };
