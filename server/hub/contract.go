@@ -58,10 +58,12 @@ var (
 	ErrReplaced = errors.New("the same publisher connected again")
 	ErrEnded    = errors.New("the publisher ended the stream")
 	ErrShutdown = errors.New("the server is shutting down")
+)
 
-	// Both are ErrEnded too, and say more truly who ended what.
-	ErrAbandoned error = ending("the publisher was lost and did not come back")
-	ErrStopped   error = ending("the client ended its session")
+// Both are ErrEnded too, and say more truly who ended what.
+const (
+	ErrAbandoned = ending("the publisher was lost and did not come back")
+	ErrStopped   = ending("the client ended its session")
 )
 
 // ending is a reason that has the effect of ErrEnded.
