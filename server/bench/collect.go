@@ -209,16 +209,16 @@ func (r *run) server(out *Report, seconds float64) {
 		out.Server = &ServerReport{
 			PID: r.cfg.PID, CPUSeconds: round3(used), CPUPercent: per(100*used, seconds),
 			PerPacket: per(used*1e6, float64(out.Delivery.received())), PerJoin: r.perJoin(used, out),
-			RSSBefore: before, RSSAfter: after, RSSPerViewer: (int64(after) - int64(before)) / joined,
+			RSSBefore: before, RSSAfter: after, RSSPerViewer: max(0, (int64(after)-int64(before))/joined),
 			Threads: r.end.process.threads,
 		}
 	}
 	if b, a := r.before.memory, r.end.memory; b.heap > 0 && a.heap > 0 {
 		out.Go = &GoReport{
 			HeapBefore: b.heap, HeapAfter: a.heap, StackBefore: b.stack, StackAfter: a.stack,
-			PerViewer:         (int64(a.heap+a.stack) - int64(b.heap+b.stack)) / joined,
+			PerViewer:         max(0, (int64(a.heap+a.stack)-int64(b.heap+b.stack))/joined),
 			Goroutines:        a.goroutines,
-			GoroutinesPerView: per(float64(a.goroutines)-float64(b.goroutines), float64(joined)),
+			GoroutinesPerView: max(0, per(float64(a.goroutines)-float64(b.goroutines), float64(joined))),
 		}
 	}
 }

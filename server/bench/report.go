@@ -90,13 +90,13 @@ type DeliveryReport struct {
 // ServerReport is what the server process took.
 type ServerReport struct {
 	PID          int     `json:"pid"`
-	CPUSeconds   float64 `json:"cpu_seconds"`       // user and system, in the measured window
-	CPUPercent   float64 `json:"cpu_percent"`       // of one core
-	PerPacket    float64 `json:"cpu_us_per_packet"` // per packet delivered to a viewer
-	PerJoin      float64 `json:"cpu_ms_per_join"`   // in the ramp, without what it took to send
-	RSSBefore    uint64  `json:"rss_before_bytes"`  // with the publisher, before the viewers
-	RSSAfter     uint64  `json:"rss_after_bytes"`   // at the end of the window
-	RSSPerViewer int64   `json:"rss_per_viewer_bytes"`
+	CPUSeconds   float64 `json:"cpu_seconds"`                    // user and system, in the measured window
+	CPUPercent   float64 `json:"cpu_percent"`                    // of one core
+	PerPacket    float64 `json:"cpu_us_per_packet"`              // per packet delivered to a viewer
+	PerJoin      float64 `json:"cpu_ms_per_join"`                // in the ramp, without what it took to send
+	RSSBefore    uint64  `json:"rss_before_bytes"`               // with the publisher, before the viewers
+	RSSAfter     uint64  `json:"rss_after_bytes"`                // at the end of the window
+	RSSPerViewer int64   `json:"rss_per_viewer_bytes,omitempty"` // 0 for unknown: it had more before, from earlier work
 	Threads      int     `json:"threads"`
 }
 
@@ -107,7 +107,7 @@ type GoReport struct {
 	HeapAfter         uint64  `json:"heap_after_bytes"`
 	StackBefore       uint64  `json:"stack_before_bytes"`
 	StackAfter        uint64  `json:"stack_after_bytes"`
-	PerViewer         int64   `json:"heap_and_stack_per_viewer_bytes"`
+	PerViewer         int64   `json:"heap_and_stack_per_viewer_bytes,omitempty"` // 0 for unknown, as above
 	Goroutines        uint64  `json:"goroutines"`
 	GoroutinesPerView float64 `json:"goroutines_per_viewer"`
 }

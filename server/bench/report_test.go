@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -100,4 +101,20 @@ func TestWarnings(t *testing.T) {
 			assert.Contains(t, got[0], c.want, name)
 		}
 	}
+}
+
+// A server that has worked before may have less memory in use afterwards.
+func TestUnknownMemoryIsNoFigure(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "524", kilo(524288))
+	require.Equal(t, "-", kilo(0))
+	r := &run{cfg: Config{PID: 1}}
+	r.before.process.rss, r.end.process.rss, r.end.process.threads = 2<<20, 1<<20, 9
+	r.before.memory, r.end.memory = goMemory{heap: 2 << 20}, goMemory{heap: 1 << 20}
+	out := &Report{}
+	r.server(out, 1)
+	b, err := json.Marshal(out)
+	require.NoError(t, err)
+	require.NotContains(t, string(b), "rss_per_viewer_bytes")
+	require.NotContains(t, string(b), "heap_and_stack_per_viewer_bytes")
 }

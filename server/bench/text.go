@@ -59,13 +59,13 @@ func (r *Report) windowText(row rowFunc) {
 	if p := r.Server; p != nil {
 		row("server CPU", "%.2f us a packet; %.2f s, %.1f %% of a core; %.2f ms a join",
 			p.PerPacket, p.CPUSeconds, p.CPUPercent, p.PerJoin)
-		row("server memory", "RSS %.1f MB before, %.1f MB after, %.0f KB a viewer; %d threads",
-			mega(p.RSSBefore), mega(p.RSSAfter), float64(p.RSSPerViewer)/1000, p.Threads)
+		row("server memory", "RSS %.1f MB before, %.1f MB after, %s KB a viewer; %d threads",
+			mega(p.RSSBefore), mega(p.RSSAfter), kilo(p.RSSPerViewer), p.Threads)
 	}
 	if g := r.Go; g != nil {
-		row("server Go", "heap %.1f to %.1f MB, stacks %.1f to %.1f MB, %.0f KB a viewer; %d goroutines, %.2f a viewer",
+		row("server Go", "heap %.1f to %.1f MB, stacks %.1f to %.1f MB, %s KB a viewer; %d goroutines, %.2f a viewer",
 			mega(g.HeapBefore), mega(g.HeapAfter), mega(g.StackBefore), mega(g.StackAfter),
-			float64(g.PerViewer)/1000, g.Goroutines, g.GoroutinesPerView)
+			kilo(g.PerViewer), g.Goroutines, g.GoroutinesPerView)
 	}
 	c := r.Client
 	row("load client", "%.2f us a packet, %.0f %% of a core (%d cores), p99 lag %.2f ms, %d socket drops",
@@ -76,6 +76,14 @@ func (r *Report) windowText(row rowFunc) {
 	}
 	row("", "sent back %d receiver reports, one each second and viewer, and %s", c.ReceiverReports, feedback)
 	row("", "asks for nothing again: what is lost stays lost")
+}
+
+// kilo writes what a viewer took, where that could be told.
+func kilo(bytes int64) string {
+	if bytes <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", float64(bytes)/1000)
 }
 
 func mega(bytes uint64) float64 { return float64(bytes) / 1e6 }
