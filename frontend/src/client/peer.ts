@@ -190,7 +190,8 @@ export class Peer {
 
   // The socket may be as dead as the path; then the next one brings the restart.
   #mend(): void {
-    // No other path mends a broken encryption.
+    // No other path mends a broken encryption. Firefox's breaks with the path, after half a minute without one: it finds
+    // another path then and receives over it, but never sends media again.
     const dtls = this.pc.getTransceivers()[0]?.sender.transport?.state;
     if (dtls === 'failed' || dtls === 'closed') return this.#end(new ProtocolError('failed', 'the encryption broke'));
     this.#connection.probe();

@@ -43,6 +43,21 @@ test('a lost session is taken over with the secret and never stopped', async () 
   expect(FakePeer.all[0]?.closed).toBe(true);
 });
 
+test('an encryption that broke with the path gets a new session with the next socket', async () => {
+  await publishing();
+  FakePeer.last.become('connected');
+  FakeSocket.last.drop();
+  FakePeer.last.iceConnectionState = 'failed';
+  FakePeer.last.dtls = 'failed';
+  FakePeer.last.become('failed');
+  await vi.advanceTimersByTimeAsync(0);
+  answering(FakeSocket.last);
+  FakeSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.last.of('restart')).toEqual([]);
+  expect(FakeSocket.last.of('publish')).toMatchObject([{ id: 'p2', resume: 'secret' }]);
+});
+
 test('a new socket takes the session along', async () => {
   const p = await publishing();
   FakePeer.last.become('connected');
