@@ -98,8 +98,8 @@ func resolve(ctx context.Context, hosts []string) ([]netip.Addr, error) {
 }
 
 // interfaceAddrs lists the first address of each family of every interface
-// that leads somewhere. One each, since a reply leaves an interface with its
-// first address whichever of them was asked.
+// that leads somewhere. One each, since others lead to the same place, and on
+// systems other than Linux a reply leaves with the first whichever was asked.
 func interfaceAddrs() []netip.Addr {
 	all := append(outgoing("udp4", "192.0.2.1:9"), outgoing("udp6", "[2001:db8::1]:9")...)
 	interfaces, err := net.Interfaces()

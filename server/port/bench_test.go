@@ -50,7 +50,7 @@ func BenchmarkDispatch(b *testing.B) {
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
-					r.Datagram(d, from[i%n])
+					r.Datagram(d, from[i%n], netip.Addr{})
 					i++
 				}
 			})
@@ -91,7 +91,7 @@ func BenchmarkDispatchParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		r := newReader(p, p.senders[0].socket)
 		for i := 0; pb.Next(); i++ {
-			r.Datagram(rtp, from[i%len(from)])
+			r.Datagram(rtp, from[i%len(from)], netip.Addr{})
 		}
 	})
 }

@@ -20,6 +20,7 @@ const (
 	stunHeader   = 20
 	stunCookie   = 0x2112A442
 	attrUsername = 0x0006
+	attrNominate = 0x0025 // USE-CANDIDATE, RFC 8445 section 7.1.2
 
 	methodBinding          = 0x001
 	methodAllocate         = 0x003
@@ -86,14 +87,23 @@ func stunType(t uint16) (method uint16, class uint8) {
 
 // username returns the value of the first USERNAME of a STUN message whose
 // length was checked, and whether there is one.
-func username(b []byte) ([]byte, bool) {
+func username(b []byte) ([]byte, bool) { return attribute(b, attrUsername) }
+
+// nominates says whether a check nominates the way it came.
+func nominates(b []byte) bool {
+	_, ok := attribute(b, attrNominate)
+	return ok
+}
+
+// attribute returns the value of the first attribute of a kind.
+func attribute(b []byte, kind uint16) ([]byte, bool) {
 	for p := stunHeader; p+4 <= len(b); {
 		size := int(binary.BigEndian.Uint16(b[p+2:]))
 		end := p + 4 + size
 		if end > len(b) {
 			return nil, false
 		}
-		if binary.BigEndian.Uint16(b[p:]) == attrUsername {
+		if binary.BigEndian.Uint16(b[p:]) == kind {
 			return b[p+4 : end], true
 		}
 		p = p + 4 + (size+3)&^3
@@ -112,6 +122,9 @@ func localUfrag(b []byte) []byte {
 	}
 	return nil
 }
+
+// isSTUN tells a STUN message from media (RFC 7983).
+func isSTUN(b []byte) bool { return len(b) > 0 && b[0] <= 3 }
 
 // isCheck says whether an ICE datagram is a request, which names its session.
 func isCheck(b []byte) bool {

@@ -154,7 +154,7 @@ func TestAddressesAreNotConfused(t *testing.T) {
 	c.say(t, []byte("\x80tcp"))
 	require.Equal(t, "\x80tcp", a.next(t).b)
 
-	newReader(p, p.senders[0].socket).Datagram([]byte("\x80spoofed"), byTCP)
+	newReader(p, p.senders[0].socket).Datagram([]byte("\x80spoofed"), byTCP, netip.Addr{})
 	require.EqualValues(t, 1, p.count.spoofed.Value())
 	require.Empty(t, a)
 }

@@ -102,7 +102,7 @@ func Listen(cfg Config) (*Port, error) {
 	}
 	p.relay, p.framed = newRelay(p), newFramed(p)
 	for _, s := range sockets {
-		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed})
+		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed, answers: p.sessions.answers})
 	}
 	p.streams = newStreams(listener, cfg.TLS, p)
 	p.turn = newTurnPipe(p)

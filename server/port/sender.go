@@ -13,9 +13,10 @@ import (
 // be called from anywhere.
 type Sender struct {
 	// set at construction
-	socket *udp.Socket
-	relay  *relay
-	framed *framed
+	socket  *udp.Socket
+	relay   *relay
+	framed  *framed
+	answers *answers
 }
 
 // Sockets says how many UDP sockets the port has: one for each processor where
@@ -39,7 +40,10 @@ func (s *Sender) Send(b []byte, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return s.relay.send(b, to)
 	}
-	return s.socket.Send(b, to)
+	if s.answers.none() {
+		return s.socket.Send(b, to)
+	}
+	return s.socket.SendFrom(s.answers.to(to, isSTUN(b)), b, to)
 }
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
@@ -56,5 +60,8 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return s.relay.sendSegments(b, segment, to)
 	}
-	return s.socket.SendSegments(b, segment, to)
+	if s.answers.none() {
+		return s.socket.SendSegments(b, segment, to)
+	}
+	return s.socket.SendSegmentsFrom(s.answers.to(to, isSTUN(b)), b, segment, to)
 }

@@ -28,6 +28,8 @@ type session struct {
 
 // sessions finds the session of a datagram.
 type sessions struct {
+	// set at construction
+	answers *answers // where the clients are answered from
 	// guarded by mu
 	mu     sync.RWMutex
 	ufrags map[string]*session
@@ -49,7 +51,7 @@ type addressShard struct {
 }
 
 func newSessions() *sessions {
-	t := &sessions{ufrags: map[string]*session{}}
+	t := &sessions{ufrags: map[string]*session{}, answers: newAnswers()}
 	for i := range t.shards {
 		t.shards[i].owner = map[netip.AddrPort]*session{}
 	}
@@ -105,12 +107,12 @@ func (t *sessions) forget(ufrag string) {
 	}
 	delete(t.ufrags, ufrag)
 	for _, a := range s.addrs {
-		t.shard(a).remove(a)
+		t.drop(a)
 	}
 }
 
 func (t *sessions) learn(from netip.AddrPort, ufrag string) {
-	if known := t.byAddr(from); known != nil && known.ufrag == ufrag {
+	if known := t.byAddr(from); known != nil && known.ufrag == ufrag && t.answers.none() {
 		return
 	}
 	t.mu.Lock()
@@ -120,16 +122,24 @@ func (t *sessions) learn(from netip.AddrPort, ufrag string) {
 		return
 	}
 	if old := t.byAddr(from); old == s {
+		t.answers.learn(from)
 		return
 	} else if old != nil {
 		old.addrs = slices.DeleteFunc(old.addrs, func(a netip.AddrPort) bool { return a == from })
 	}
 	if len(s.addrs) == maxAddrs {
-		t.shard(s.addrs[0]).remove(s.addrs[0])
+		t.drop(s.addrs[0])
 		s.addrs = slices.Delete(s.addrs, 0, 1)
 	}
 	s.addrs = append(s.addrs, from)
 	t.shard(from).set(from, s)
+	t.answers.learn(from)
+}
+
+// drop forgets an address.
+func (t *sessions) drop(a netip.AddrPort) {
+	t.shard(a).remove(a)
+	t.answers.forget(a)
 }
 
 // byAddr finds the session that an address has proved, or nil.

@@ -119,7 +119,7 @@ func TestConcurrentSessions(t *testing.T) {
 		})
 	}
 	for i := range 1000 {
-		r.Datagram([]byte{0x80, 96, 0, 0}, at(i%8))
+		r.Datagram([]byte{0x80, 96, 0, 0}, at(i%8), netip.Addr{})
 	}
 	wg.Wait()
 	require.Zero(t, p.sessions.size())

@@ -13,12 +13,13 @@ const turnQueue = 1024
 type turnPipe struct {
 	*pipe
 	noDeadline
-	port  *Port
-	local net.Addr
+	port    *Port
+	local   net.Addr
+	answers *answers // where its clients are answered from
 }
 
 func newTurnPipe(p *Port) *turnPipe {
-	return &turnPipe{pipe: newPipe(turnQueue), port: p, local: net.UDPAddrFromAddrPort(p.local)}
+	return &turnPipe{pipe: newPipe(turnQueue), port: p, local: net.UDPAddrFromAddrPort(p.local), answers: newAnswers()}
 }
 
 // ReadFrom waits for the next TURN datagram.
@@ -37,7 +38,11 @@ func (t *turnPipe) WriteTo(b []byte, to net.Addr) (int, error) {
 	if !ok || t.port.relay.owns(a) {
 		return 0, fmt.Errorf("write to %v: no address of a TURN client", to)
 	}
-	if err := t.port.senders[0].socket.Send(b, a); err != nil {
+	var from netip.Addr
+	if !t.answers.none() {
+		from = t.answers.to(a, true) // ChannelData too: it asks one address for all
+	}
+	if err := t.port.senders[0].socket.SendFrom(from, b, a); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -17,11 +17,14 @@ type reader struct {
 	socket *udp.Socket
 	// owned by run
 	answer [bindingSize]byte
+	routes *udp.Routes
 	busy   *session // whose Receiver is running
 	media  uint64   // datagrams of media that are not counted yet
 }
 
-func newReader(p *Port, s *udp.Socket) *reader { return &reader{port: p, socket: s} }
+func newReader(p *Port, s *udp.Socket) *reader {
+	return &reader{port: p, socket: s, routes: udp.NewRoutes()}
+}
 
 // run reads the socket until it is closed.
 func (r *reader) run() error {
@@ -64,7 +67,7 @@ func (p *Port) failed(s *session, cause any) {
 }
 
 // Datagram implements udp.Handler: it hands a datagram to whom it is for.
-func (r *reader) Datagram(b []byte, from netip.AddrPort) {
+func (r *reader) Datagram(b []byte, from netip.AddrPort, at netip.Addr) {
 	p := r.port
 	if p.framed.owns(from) || p.relay.owns(from) { // virtual addresses send through their pipe only
 		p.count.spoofed.Inc()
@@ -76,6 +79,7 @@ func (r *reader) Datagram(b []byte, from netip.AddrPort) {
 		p.deliver(b, from, class, &r.busy)
 	case ClassICE:
 		p.count.ice.Inc()
+		r.noteCheck(b, from, at)
 		p.deliver(b, from, class, &r.busy)
 	case ClassTURN:
 		p.count.turn.Inc()
@@ -83,10 +87,11 @@ func (r *reader) Datagram(b []byte, from netip.AddrPort) {
 			p.count.spoofed.Inc()
 			return
 		}
+		r.noteTURN(b, from, at)
 		p.turn.push(b, from)
 	case ClassSTUN:
 		p.count.stun.Inc()
-		r.answerPlain(b, from)
+		r.answerPlain(b, from, at)
 	default:
 		p.count.garbage.Inc()
 	}
@@ -103,7 +108,7 @@ func (r *reader) Emptied() {
 }
 
 // answerPlain answers a plain Binding request, within the limits.
-func (r *reader) answerPlain(b []byte, from netip.AddrPort) {
+func (r *reader) answerPlain(b []byte, from netip.AddrPort, at netip.Addr) {
 	p := r.port
 	if reflector(from.Port()) {
 		p.count.spoofed.Inc()
@@ -113,7 +118,30 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort) {
 		p.count.stunLimited.Inc()
 		return
 	}
-	_ = r.socket.Send(bindingAnswer(&r.answer, b, from), from) // they ask again
+	if !answerable(from, at) {
+		at = netip.Addr{}
+	}
+	_ = r.socket.SendFrom(at, bindingAnswer(&r.answer, b, from), from) // they ask again
+}
+
+// noteCheck notes which address of ours a check asks, before it is answered.
+// One that names no session finds no place.
+func (r *reader) noteCheck(b []byte, from netip.AddrPort, at netip.Addr) {
+	if !answerable(from, at) || !isCheck(b) || r.port.sessions.byUfrag(localUfrag(b)) == nil {
+		return
+	}
+	t := r.port.sessions
+	t.answers.note(from, r.routes.Other(from.Addr(), at), nominates(b), t.byAddr(from) != nil)
+}
+
+// noteTURN notes which address of ours a TURN client asks. Only a request is
+// worth the question, and only one that the TURN server will see.
+func (r *reader) noteTURN(b []byte, from netip.AddrPort, at netip.Addr) {
+	t := r.port.turn
+	if !answerable(from, at) || !isSTUN(b) || !isCheck(b) || len(t.queue) == cap(t.queue) {
+		return
+	}
+	t.answers.note(from, r.routes.Other(from.Addr(), at), false, false)
 }
 
 // deliver hands a datagram to its session's Receiver. *busy names the session

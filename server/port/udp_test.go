@@ -37,13 +37,13 @@ func TestBindingAnswersAreLimited(t *testing.T) {
 	r := newReader(p, p.senders[0].socket)
 	c := dial(t, p)
 	for range 500 {
-		r.Datagram(stunMessage(0x0001), local(c))
+		r.Datagram(stunMessage(0x0001), local(c), netip.Addr{})
 	}
 	answered := p.count.stun.Value() - p.count.stunLimited.Value()
 	require.GreaterOrEqual(t, answered, uint64(stunPerSource))
 	require.Less(t, answered, uint64(2*stunPerSource))
 	for _, port := range []uint16{0, 19, 53, 123, 1900, 11211} {
-		r.Datagram(stunMessage(0x0001), netip.AddrPortFrom(netip.MustParseAddr("192.0.2.9"), port))
+		r.Datagram(stunMessage(0x0001), netip.AddrPortFrom(netip.MustParseAddr("192.0.2.9"), port), netip.Addr{})
 	}
 	require.EqualValues(t, 6, p.count.spoofed.Value(), "no answers to services that multiply")
 }
@@ -53,7 +53,7 @@ func TestGarbageIsDroppedAndCounted(t *testing.T) {
 	p := open(t, "127.0.0.1:0")
 	r := newReader(p, p.senders[0].socket)
 	for _, b := range [][]byte{nil, {0}, {5, 5, 5, 5}, []byte("hello"), {0xff, 0xff, 0xff, 0xff}} {
-		r.Datagram(b, at(1))
+		r.Datagram(b, at(1), netip.Addr{})
 	}
 	require.EqualValues(t, 5, p.count.garbage.Value())
 }
@@ -79,7 +79,7 @@ func TestTURNPackets(t *testing.T) {
 
 	r := newReader(p, p.senders[0].socket)
 	for range turnQueue + 10 {
-		r.Datagram(allocate, at(1))
+		r.Datagram(allocate, at(1), netip.Addr{})
 	}
 	require.EqualValues(t, 10, p.count.turnFull.Value(), "the queue is bounded")
 }

@@ -61,7 +61,7 @@ func (r *Reader) singly(waiting int) func() int {
 			if err != nil {
 				return n
 			}
-			r.handler.Datagram(one[:size], from)
+			r.handler.Datagram(one[:size], from, netip.Addr{})
 		}
 		_ = r.socket.raw.Control(peek)
 		return n

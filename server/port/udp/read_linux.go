@@ -27,6 +27,8 @@ type batch struct {
 	vecs     [batchSize]unix.Iovec
 	names    [batchSize]unix.RawSockaddrInet6 // holds an IPv4 address as well
 	data     [batchSize][MaxDatagram]byte
+	asked    [batchSize]asking
+	room     int // for what the kernel says of a datagram; 0 where it says nothing
 	count    int // messages that hold a datagram
 	next     int // the first of these not handed on
 	errno    syscall.Errno
@@ -42,6 +44,13 @@ func (r *Reader) prepare() {
 		h := &b.messages[i].header
 		h.Iov, h.Iovlen = &b.vecs[i], 1
 		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet6
+	}
+	if r.socket.tells {
+		b.room = len(b.asked[0].data)
+		for i := range b.messages {
+			b.messages[i].header.Control = &b.asked[i].data[0]
+			b.messages[i].header.SetControllen(b.room)
+		}
 	}
 	b.call = r.ready
 }
@@ -81,8 +90,9 @@ func (r *Reader) ready(fd uintptr) bool {
 // fill reads what the socket has, up to a batch. As in sending the socket does
 // not block and the runtime need not be told.
 func (b *batch) fill(fd uintptr) syscall.Errno {
-	for i := range b.count { // the kernel wrote the length of the sender's address here
+	for i := range b.count { // the kernel wrote the lengths of what it says here
 		b.messages[i].header.Namelen = unix.SizeofSockaddrInet6
+		b.messages[i].header.SetControllen(b.room)
 	}
 	b.next, b.count = 0, 0
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.messages[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
@@ -103,7 +113,7 @@ func (r *Reader) drain() {
 			r.socket.count.Long.Inc()
 			continue
 		}
-		r.handler.Datagram(b.data[i][:m.size], addressOf(&b.names[i]))
+		r.handler.Datagram(b.data[i][:m.size], addressOf(&b.names[i]), b.asked[i].asked(&m.header))
 	}
 	r.handler.Emptied()
 }

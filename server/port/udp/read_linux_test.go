@@ -86,8 +86,8 @@ func (r *Reader) emptier() func() int {
 // silence is a Handler that does nothing.
 type silence struct{}
 
-func (silence) Datagram([]byte, netip.AddrPort) {}
-func (silence) Emptied()                        {}
+func (silence) Datagram([]byte, netip.AddrPort, netip.Addr) {}
+func (silence) Emptied()                                    {}
 
 func TestReadingAllocatesNothing(t *testing.T) {
 	for _, host := range []string{"", "127.0.0.1"} {

@@ -22,7 +22,7 @@ func (r *Reader) read() error {
 			r.socket.count.Long.Inc()
 			continue
 		}
-		r.handler.Datagram(r.batch[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+		r.handler.Datagram(r.batch[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), netip.Addr{})
 		r.handler.Emptied()
 	}
 }

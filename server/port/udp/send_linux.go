@@ -23,13 +23,14 @@ type control struct {
 // message is a system call in preparation. It is kept and used again, with
 // the closure that RawConn wants, so that sending allocates nothing.
 type message struct {
-	header  unix.Msghdr
-	vec     unix.Iovec
-	addr4   unix.RawSockaddrInet4
-	addr6   unix.RawSockaddrInet6
-	control control
-	errno   syscall.Errno
-	call    func(fd uintptr)
+	header   unix.Msghdr
+	vec      unix.Iovec
+	addr4    unix.RawSockaddrInet4
+	addr6    unix.RawSockaddrInet6
+	control  control
+	controls controls // in place of control where the address is not left to the kernel
+	errno    syscall.Errno
+	call     func(fd uintptr)
 }
 
 // messages keeps messages that are not in use.
@@ -67,13 +68,16 @@ func (m *message) address(to netip.AddrPort, ipv6 bool) {
 }
 
 // sendmsg sends b, cut in segments when segment is not 0.
-func (s *Socket) sendmsg(b []byte, segment int, to netip.AddrPort) (syscall.Errno, error) {
+func (s *Socket) sendmsg(b []byte, segment int, w way) (syscall.Errno, error) {
 	m := messages.Get().(*message)
-	m.address(to, s.ipv6)
+	m.address(w.to, s.ipv6)
 	m.vec.Base = unsafe.SliceData(b)
 	m.vec.SetLen(len(b))
 	m.header.Control, m.header.Controllen = nil, 0
-	if segment > 0 {
+	switch {
+	case w.from.IsValid():
+		m.leave(w.from, segment, s.ipv6)
+	case segment > 0:
 		m.control.segment = uint16(segment)
 		m.header.Control = (*byte)(unsafe.Pointer(&m.control))
 		m.header.SetControllen(unix.CmsgSpace(2))
@@ -86,15 +90,15 @@ func (s *Socket) sendmsg(b []byte, segment int, to netip.AddrPort) (syscall.Errn
 }
 
 // send sends one datagram.
-func (s *Socket) send(b []byte, to netip.AddrPort) error {
-	if !s.reaches(to) {
+func (s *Socket) send(b []byte, w way) error {
+	if !s.reaches(w) {
 		return unix.EAFNOSUPPORT
 	}
-	if to.Addr().Zone() != "" { // link-local: rare, and net knows the interface's number
-		_, err := s.conn.WriteToUDPAddrPort(b, to)
+	if w.to.Addr().Zone() != "" { // link-local: rare, and net knows the interface's number
+		_, err := s.conn.WriteToUDPAddrPort(b, w.to)
 		return err
 	}
-	errno, err := s.sendmsg(b, 0, to)
+	errno, err := s.sendmsg(b, 0, w)
 	if err != nil {
 		return err
 	}
@@ -103,14 +107,14 @@ func (s *Socket) send(b []byte, to netip.AddrPort) error {
 
 // sendBurst sends up to 64 segments with one call, or one by one when the
 // kernel refuses.
-func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
-	if !s.reaches(to) {
+func (s *Socket) sendBurst(b []byte, segment int, w way) error {
+	if !s.reaches(w) {
 		return unix.EAFNOSUPPORT
 	}
-	if to.Addr().Zone() != "" {
-		return s.sendEach(b, segment, to)
+	if w.to.Addr().Zone() != "" {
+		return s.sendEach(b, segment, w)
 	}
-	errno, err := s.sendmsg(b, segment, to)
+	errno, err := s.sendmsg(b, segment, w)
 	if err != nil {
 		return err
 	}
@@ -119,8 +123,11 @@ func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
 		s.cut.accept()
 		return nil
 	case unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT:
-		s.cut.refuse(errno)
-		return s.sendEach(b, segment, to)
+		err = s.sendEach(b, segment, w)
+		if err == nil || !w.from.IsValid() { // else it may be the address, which has gone from this machine
+			s.cut.refuse(errno)
+		}
+		return err
 	}
 	return s.outcome(errno)
 }
@@ -137,9 +144,9 @@ func (s *Socket) outcome(errno syscall.Errno) error {
 	return errno
 }
 
-// reaches says whether the socket's family can address to.
-func (s *Socket) reaches(to netip.AddrPort) bool {
-	return to.IsValid() && (s.ipv6 || to.Addr().Is4())
+// reaches says whether the socket's family can go this way.
+func (s *Socket) reaches(w way) bool {
+	return w.to.IsValid() && (s.ipv6 || w.to.Addr().Is4() && !w.from.Is6())
 }
 
 // probeGSO sends two segments over the loopback and sees two datagrams arrive.
@@ -154,7 +161,7 @@ func probeGSO() bool {
 		return false
 	}
 	s := &Socket{conn: conn, raw: raw}
-	errno, err := s.sendmsg([]byte("heliograph"), 6, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	errno, err := s.sendmsg([]byte("heliograph"), 6, way{to: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
 	if err != nil || errno != 0 || conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
 		return false
 	}

@@ -92,7 +92,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		for name, send := range map[string]func(){
 			"one":  func() { _ = s.Send(b[:1200], to) },
 			"ten":  func() { _ = s.SendSegments(b, 1200, to) },
-			"each": func() { _ = s.sendEach(b, 1200, to) },
+			"each": func() { _ = s.sendEach(b, 1200, way{to: to}) },
 		} {
 			require.Zero(t, testing.AllocsPerRun(200, send), "%q %s", host, name)
 		}

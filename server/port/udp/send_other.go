@@ -2,20 +2,17 @@
 
 package udp
 
-import (
-	"log/slog"
-	"net/netip"
-)
+import "log/slog"
 
 // send sends one datagram.
-func (s *Socket) send(b []byte, to netip.AddrPort) error {
-	_, err := s.conn.WriteToUDPAddrPort(b, to)
+func (s *Socket) send(b []byte, w way) error {
+	_, err := s.conn.WriteToUDPAddrPort(b, w.to)
 	return err
 }
 
 // sendBurst is never called here: see probeGSO.
-func (s *Socket) sendBurst(b []byte, segment int, to netip.AddrPort) error {
-	return s.sendEach(b, segment, to)
+func (s *Socket) sendBurst(b []byte, segment int, w way) error {
+	return s.sendEach(b, segment, w)
 }
 
 // probeGSO says that this kernel does not cut segments.

@@ -80,8 +80,16 @@ type Socket struct {
 	conn  *net.UDPConn
 	raw   syscall.RawConn
 	ipv6  bool // an AF_INET6 socket: IPv4 addresses go in mapped
+	tells bool // which address of ours a datagram was sent to
 	cut   *cutting
 	count Counters
+}
+
+// way is where a datagram goes and, when that is valid, the address of ours that
+// it leaves from.
+type way struct {
+	to   netip.AddrPort
+	from netip.Addr
 }
 
 // newSocket prepares a bound socket.
@@ -91,7 +99,9 @@ func newSocket(conn *net.UDPConn, cut *cutting, count Counters) (*Socket, error)
 		return nil, fmt.Errorf("udp socket: %w", err)
 	}
 	s := &Socket{conn: conn, raw: raw, cut: cut, count: count}
-	s.ipv6 = !conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Is4()
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	s.ipv6 = !local.Is4()
+	s.tells = local.IsUnspecified() && s.tellAsked()
 	_ = conn.SetReadBuffer(socketBuffer)
 	_ = conn.SetWriteBuffer(socketBuffer)
 	return s, nil
@@ -106,12 +116,27 @@ func (s *Socket) Close() { _ = s.conn.Close() }
 func (s *Socket) Cuts() bool { return s.cut.on.Load() }
 
 // Send sends one datagram. It never blocks: see ErrCongested.
-func (s *Socket) Send(b []byte, to netip.AddrPort) error { return s.send(b, to) }
+func (s *Socket) Send(b []byte, to netip.AddrPort) error { return s.send(b, way{to: to}) }
+
+// SendFrom is Send from an address of ours, for a socket bound to all of them.
+// One that is not valid leaves the choice to the kernel.
+func (s *Socket) SendFrom(from netip.Addr, b []byte, to netip.AddrPort) error {
+	return s.send(b, way{to, from})
+}
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
 // shorter, and sends them, with one system call for up to 64 of them where
 // the kernel can. It never blocks: see ErrCongested.
 func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
+	return s.sendSegments(b, segment, way{to: to})
+}
+
+// SendSegmentsFrom is SendSegments from an address of ours, as SendFrom.
+func (s *Socket) SendSegmentsFrom(from netip.Addr, b []byte, segment int, to netip.AddrPort) error {
+	return s.sendSegments(b, segment, way{to, from})
+}
+
+func (s *Socket) sendSegments(b []byte, segment int, w way) error {
 	if segment <= 0 {
 		return fmt.Errorf("segment of %d bytes", segment)
 	}
@@ -120,9 +145,9 @@ func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 		n := min(burst, len(b))
 		var err error
 		if n > segment && s.cut.try() {
-			err = s.sendBurst(b[:n], segment, to)
+			err = s.sendBurst(b[:n], segment, w)
 		} else {
-			err = s.sendEach(b[:n], segment, to)
+			err = s.sendEach(b[:n], segment, w)
 		}
 		if err != nil {
 			return err
@@ -133,10 +158,10 @@ func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 }
 
 // sendEach is for kernels that do not cut.
-func (s *Socket) sendEach(b []byte, segment int, to netip.AddrPort) error {
+func (s *Socket) sendEach(b []byte, segment int, w way) error {
 	for len(b) > 0 {
 		n := min(segment, len(b))
-		if err := s.send(b[:n], to); err != nil {
+		if err := s.send(b[:n], w); err != nil {
 			return err
 		}
 		b = b[n:]

@@ -27,8 +27,10 @@ var ErrCongested = errors.New("socket buffer full")
 // Handler takes what a Reader reads.
 type Handler interface {
 	// Datagram takes one datagram; b is valid only during the call. An IPv4
-	// address is one, whatever the socket's family.
-	Datagram(b []byte, from netip.AddrPort)
+	// address is one, whatever the socket's family. At is our address that it was
+	// sent to; it is valid only on a socket bound to all addresses, and where the
+	// system says it (Linux).
+	Datagram(b []byte, from netip.AddrPort, at netip.Addr)
 	// Emptied is called when the datagrams that were read together are handed on.
 	Emptied()
 }

@@ -70,7 +70,7 @@ type got struct {
 // inbox is a Handler that keeps what it gets, and fails on "fail".
 type inbox chan got
 
-func (i inbox) Datagram(b []byte, from netip.AddrPort) {
+func (i inbox) Datagram(b []byte, from netip.AddrPort, _ netip.Addr) {
 	if string(b) == "fail" {
 		panic("fault")
 	}
