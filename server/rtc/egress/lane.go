@@ -6,6 +6,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
+	"github.com/heliograph/heliograph/server/rtc/feedback"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/heliograph/heliograph/server/seqmap"
 )
@@ -144,6 +145,30 @@ func (l *lane) fellBehind(now time.Time) {
 	l.numbers.Start(l.next, 0)
 	l.holes = l.holes[:0]
 }
+
+// settle tells the lane's pace what is known of the viewer's path. One that is
+// full gets what it takes, less what audio needs; one that has lost packets of
+// late gets a keyframe no faster than gentle times the stream's own rate.
+func (l *lane) settle(flow *feedback.Flow, now time.Time) {
+	l.pace.full, l.pace.each = false, 0
+	if limit := flow.Limit(); limit > 0 && l.packets > 0 {
+		const others, headers = 0.9, 48
+		size := float64(l.octets)/float64(l.packets) + headers
+		l.pace.full, l.pace.each = true, time.Duration(size*8/(others*limit)*float64(time.Second))
+		return
+	}
+	if r := l.track.Ring(); r.Head()-l.next > trainSize && flow.Gentle(now.UnixNano()) {
+		newest, before := r.Get(r.Head()-1), r.Get(r.Head()-1-usual)
+		if newest != nil && before != nil {
+			l.pace.each = max(perPacket, time.Duration(newest.Arrival-before.Arrival)/usual/gentle)
+		}
+	}
+}
+
+const (
+	usual  = 256 // packets over which the rate of a stream is taken
+	gentle = 3   // times that rate; what was sent at once is among the packets, so it is rather five
+)
 
 // mostWait is how long live packets may wait for a path that is full.
 const mostWait = 1200 * time.Millisecond

@@ -18,23 +18,26 @@ const (
 // pace spaces the trains of one viewer. The zero pace lets a train go at once.
 type pace struct {
 	free time.Duration // on the shard's clock: when all that was sent has had its time
+	each time.Duration // least time for a packet; 0 for that of a path of which nothing is known
+	full bool          // the path takes no more than that
 }
 
 // slowTrain is trainSize for a path that is full: its queue has little room.
 const slowTrain = 4
 
 // allow returns how many of the packets that wait may be sent now, and after
-// what time to ask again if that is not all. each is the least time for a
-// packet, 0 when only the pace itself counts.
-func (p *pace) allow(waiting int, each, now time.Duration) (n int, again time.Duration) {
-	train := slowTrain
+// what time to ask again if that is not all.
+func (p *pace) allow(waiting int, now time.Duration) (n int, again time.Duration) {
+	train, each := trainSize, p.each
+	if p.full {
+		train = slowTrain
+	}
 	if each == 0 {
-		train = trainSize
 		each = min(perPacket, max(perPacket/2, spread/time.Duration(max(waiting, 1))))
 	}
 	p.free = max(p.free, now)
 	room := train - int((p.free-now+each-1)/each)
-	if n = min(waiting, room); n < min(waiting, train) { // a full train a little later is cheaper than two halves
+	if n = max(min(waiting, room), 0); n < min(waiting, train) { // a full train a little later is cheaper than two halves
 		n = 0
 	}
 	p.free += time.Duration(n) * each
@@ -42,4 +45,10 @@ func (p *pace) allow(waiting int, each, now time.Duration) (n int, again time.Du
 		again = p.free - now - time.Duration(train-left)*each
 	}
 	return n, again
+}
+
+// busy tells whether a path that is full has enough to do with what was sent:
+// to send again what it dropped would only have it drop more.
+func (p *pace) busy(now time.Duration) bool {
+	return p.full && p.free > now+slowTrain*p.each/2
 }

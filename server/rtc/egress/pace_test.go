@@ -12,7 +12,7 @@ func TestOrdinaryFrameLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	var p pace
 	for frame := range 100 {
-		n, again := p.allow(12, 0, time.Duration(frame)*time.Second/60)
+		n, again := p.allow(12, time.Duration(frame)*time.Second/60)
 		require.Equal(t, 12, n)
 		require.Zero(t, again)
 	}
@@ -24,7 +24,7 @@ func TestKeyframeIsSpaced(t *testing.T) {
 	now, left := time.Second, 40
 	var trains []int
 	for left > 0 {
-		n, again := p.allow(left, 0, now)
+		n, again := p.allow(left, now)
 		trains, left = append(trains, n), left-n
 		now += again
 	}
@@ -35,20 +35,20 @@ func TestKeyframeIsSpaced(t *testing.T) {
 func TestPacketsAfterATrainAreSpacedToo(t *testing.T) {
 	t.Parallel()
 	var p pace
-	n, _ := p.allow(16, 0, 0)
+	n, _ := p.allow(16, 0)
 	require.Equal(t, 16, n)
-	n, again := p.allow(16, 0, time.Millisecond)
+	n, again := p.allow(16, time.Millisecond)
 	require.Zero(t, n, "the publisher sends a keyframe in bursts of its own")
 	require.Equal(t, 3*time.Millisecond, again)
 }
 
 func TestFullPathGetsShortTrains(t *testing.T) {
 	t.Parallel()
-	var p pace
-	n, again := p.allow(100, 10*time.Millisecond, time.Second)
+	p := pace{each: 10 * time.Millisecond, full: true}
+	n, again := p.allow(100, time.Second)
 	require.Equal(t, slowTrain, n)
 	require.Equal(t, 40*time.Millisecond, again)
-	n, again = p.allow(96, 10*time.Millisecond, time.Second+20*time.Millisecond)
+	n, again = p.allow(96, time.Second+20*time.Millisecond)
 	require.Zero(t, n)
 	require.Equal(t, 20*time.Millisecond, again)
 }
@@ -63,7 +63,7 @@ func TestPaceHolds(t *testing.T) {
 		fastest := perPacket / 2
 		for range rapid.IntRange(1, 60).Draw(t, "turns") {
 			waiting += rapid.IntRange(0, 300).Draw(t, "come")
-			n, again := p.allow(waiting, 0, now)
+			n, again := p.allow(waiting, now)
 			require.LessOrEqual(t, n, trainSize)
 			require.GreaterOrEqual(t, n, 0)
 			waiting -= n

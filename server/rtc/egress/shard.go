@@ -261,13 +261,12 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 	}
 	limit := head
 	if l.kind == media.Video { // audio leaves at once
-		each := s.batch.viewer.flow.Spacing()
-		if each > 0 && l.late(now) {
+		if l.settle(&s.batch.viewer.flow, now); l.pace.full && l.late(now) {
 			s.engine.count.skipped.Inc()
 			l.fellBehind(now)
 			return
 		}
-		limit = l.next + s.allow(g, l, each, now)
+		limit = l.next + s.allow(g, l, now)
 	}
 	size, until := 0, l.next
 	for ; l.next < limit; l.next++ {
@@ -283,11 +282,10 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 }
 
 // allow returns how many of a lane's packets may leave in this turn, and sees
-// to it that there is another turn for the rest. each is the least time for a
-// packet, as for pace.
-func (s *shard) allow(g *group, l *lane, each time.Duration, now time.Time) uint64 {
+// to it that there is another turn for the rest.
+func (s *shard) allow(g *group, l *lane, now time.Time) uint64 {
 	clock := now.Sub(s.epoch)
-	n, again := l.pace.allow(int(l.track.Ring().Head()-l.next), each, clock)
+	n, again := l.pace.allow(int(l.track.Ring().Head()-l.next), clock)
 	if again > 0 {
 		g.paced = true
 		if due := clock + again; s.soonest == 0 || due < s.soonest {
@@ -320,14 +318,15 @@ func (s *shard) grant(v *Viewer) {
 	if to == nil || v.out == nil {
 		return
 	}
-	s.batch.begin(v, *to, time.Now())
+	now := time.Now()
+	s.batch.begin(v, *to, now)
 	sent := 0
 	for _, l := range v.lanes {
 		if l.track == nil || l.payload.rtx == 0 && l.transportID != 0 { // it would not be the same packet again
 			continue
 		}
 		for _, w := range lost {
-			if l.ssrc == w.ssrc && sent < mostAgain && s.again(l, w.number) {
+			if l.ssrc == w.ssrc && sent < mostAgain && !l.pace.busy(now.Sub(s.epoch)) && s.again(l, w.number) {
 				sent++
 			}
 		}
@@ -359,6 +358,7 @@ func (s *shard) again(l *lane, number uint16) bool {
 	s.engine.count.resent.Inc()
 	s.batch.repeat(l, p)
 	s.batch.viewer.flow.Repeated()
+	l.pace.free += l.pace.each // it takes the place of one that waits
 	return true
 }
 

@@ -169,7 +169,7 @@ func (f *Flow) Acknowledge(body []byte, now int64) error {
 		f.advance(highest, arrived, now)
 	}
 	if f.meter.end(now) {
-		f.limit.measured(&f.meter)
+		f.limit.measured(&f.meter, now)
 		f.Show()
 	}
 	return nil

@@ -18,15 +18,22 @@ const (
 	slowly  = 1.03   // or of one that has some queue
 	enough  = 2.0    // times what arrives: the limit does not matter any more
 	least   = 64_000 // bit/s
+
+	someLost  = 0.003                   // share of packets lost that a burst may be the cause of
+	gentleFor = int64(30 * time.Second) // after that
 )
 
 // limit is how fast a path that is full may be sent to. The zero limit is none.
 type limit struct {
-	rate float64 // bit/s
+	rate   float64 // bit/s
+	gentle int64   // unix ns: until when the path is one that loses packets
 }
 
 // measured moves the limit by what a measurement says.
-func (l *limit) measured(m *meter) {
+func (l *limit) measured(m *meter, now int64) {
+	if m.lost > someLost {
+		l.gentle = now + gentleFor
+	}
 	switch {
 	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue:
 		l.rate = max(yield*m.rate, least)
@@ -42,13 +49,11 @@ func (l *limit) measured(m *meter) {
 	}
 }
 
-// Spacing is how long one packet of the usual size takes on a path that is full;
-// 0 for a path that takes what is sent. Who sends no faster keeps its queue, and
-// what does not fit waits where it can still be left out.
-func (f *Flow) Spacing() time.Duration {
-	if f.limit.rate == 0 || f.total.packets == 0 {
-		return 0
-	}
-	size := float64(f.total.bytes) / float64(f.total.packets)
-	return time.Duration(size * 8 / f.limit.rate * float64(time.Second))
-}
+// Limit is how fast, in bit/s, a path that is full may be sent to; 0 for a path
+// that takes what is sent. Who sends no faster keeps its queue, and what does not
+// fit waits where it can still be left out.
+func (f *Flow) Limit() float64 { return f.limit.rate }
+
+// Gentle tells whether the path has lost packets of late: then what a source
+// sends at once is better spread.
+func (f *Flow) Gentle(now int64) bool { return now < f.limit.gentle }

@@ -11,8 +11,8 @@ import (
 func (r *road) within(bitRate int, d time.Duration) {
 	for end := r.clock + d; r.clock < end; {
 		rate := bitRate
-		if each := r.f.Spacing(); each > 0 {
-			rate = min(rate, int(1000*8*time.Second/each))
+		if most := r.f.Limit(); most > 0 {
+			rate = min(rate, int(most))
 		}
 		r.run(rate, 100*time.Millisecond)
 	}
@@ -25,7 +25,7 @@ func TestShortQueueThatIsFull(t *testing.T) {
 	r := newRoad(t, 1e6)
 	r.room = 256 * time.Millisecond
 	r.within(1.5e6, 5*time.Second)
-	require.NotZero(t, r.f.Spacing(), "noticed")
+	require.NotZero(t, r.f.Limit(), "noticed")
 	r.sent, r.dropped = 0, 0
 	r.within(1.5e6, 60*time.Second)
 	require.Less(t, float64(r.dropped)/float64(r.sent), 0.03)
@@ -39,7 +39,7 @@ func TestLinkThatWidens(t *testing.T) {
 	r.within(1.5e6, 10*time.Second)
 	r.perByte /= 10
 	r.within(1.5e6, 20*time.Second)
-	require.Zero(t, r.f.Spacing())
+	require.Zero(t, r.f.Limit())
 }
 
 // A radio link loses packets at random and has no queue.
@@ -49,7 +49,9 @@ func TestLossWithoutAQueueIsNoLimit(t *testing.T) {
 	r.lose = 10
 	for range 100 {
 		r.run(2e6, 100*time.Millisecond)
-		require.Zero(t, r.f.Spacing())
+		require.Zero(t, r.f.Limit())
 	}
 	require.Greater(t, r.f.shown.get().PathLost, 0.08)
+	require.True(t, r.f.Gentle(r.now))
+	require.False(t, r.f.Gentle(r.now+int64(time.Minute)))
 }
