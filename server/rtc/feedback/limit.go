@@ -15,8 +15,10 @@ const (
 
 	yield   = 0.85   // of what arrived is sent next, so that the queue empties
 	quickly = 1.1    // by so much faster after each measurement of a calm path
-	slowly  = 1.03   // or of one that has some queue
-	enough  = 2.0    // times what arrives: the limit does not matter any more
+	slowly  = 1.03   // or of one that has some queue, or was not
+	used    = 0.7    // in full
+	enough  = 2.0    // times the peak: the limit does not matter any more
+	fading  = 0.97   // of the peak, with each measurement
 	least   = 64_000 // bit/s
 
 	someLost  = 0.003                   // share of packets lost that a burst may be the cause of
@@ -26,6 +28,7 @@ const (
 // limit is how fast a path that is full may be sent to. The zero limit is none.
 type limit struct {
 	rate   float64 // bit/s
+	peak   float64 // of what arrived, bit/s, fading: at times little is sent
 	gentle int64   // unix ns: until when the path is one that loses packets
 }
 
@@ -34,17 +37,18 @@ func (l *limit) measured(m *meter, now int64) {
 	if m.lost > someLost {
 		l.gentle = now + gentleFor
 	}
+	l.peak = max(m.rate, fading*l.peak)
 	switch {
 	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue:
 		l.rate = max(yield*m.rate, least)
 		return
 	case l.rate == 0, m.growth > fullQueue:
-	case m.growth > calmQueue:
-		l.rate *= slowly
-	default:
+	case m.growth < calmQueue && m.rate > used*l.rate:
 		l.rate *= quickly
+	default:
+		l.rate *= slowly
 	}
-	if l.rate > enough*m.rate {
+	if l.rate > enough*l.peak {
 		l.rate = 0
 	}
 }
