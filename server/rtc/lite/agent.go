@@ -125,7 +125,7 @@ func (a *Agent) prove(c Credentials, from netip.AddrPort, nominated bool) {
 	a.port.Learn(from, c.Ufrag)
 	renewed := c.Ufrag == a.next.Ufrag
 	switch {
-	case a.at == from && !(renewed && nominated):
+	case a.at == from && (!renewed || !nominated):
 		a.checked = now
 		a.resume()
 	case nominated || !a.at.IsValid() || now.Sub(a.checked) > quietAddress:
