@@ -19,6 +19,8 @@ const (
 	used    = 0.7    // in full
 	enough  = 2.0    // times the peak: the limit does not matter any more
 	fading  = 0.97   // of the peak, with each measurement
+	sinking = 0.8    // of the peak, with each by which the path is full
+	few     = 4      // times less than the peak is little
 	least   = 64_000 // bit/s
 
 	someLost  = 0.003                   // share of packets lost that a burst may be the cause of
@@ -38,9 +40,11 @@ func (l *limit) measured(m *meter, now int64) {
 		l.gentle = now + gentleFor
 	}
 	l.peak = max(m.rate, fading*l.peak)
+	little := m.rate < l.peak/few // was sent: it did not fill the queue, and says nothing of what fits
 	switch {
-	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue:
-		l.rate = max(yield*m.rate, least)
+	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue && !little:
+		l.rate = max(yield*max(m.rate, l.peak/few), least)
+		l.peak *= sinking
 		return
 	case l.rate == 0, m.growth > fullQueue:
 	case m.growth < calmQueue && m.rate > used*l.rate:

@@ -44,6 +44,21 @@ func TestLimitOutlastsAWait(t *testing.T) {
 	require.Less(t, r.f.Limit(), 1.2*before)
 }
 
+// Sound alone that is late for once is no reason to starve the picture after it.
+func TestLateSoundIsNoLimit(t *testing.T) {
+	t.Parallel()
+	var l limit
+	l.measured(&meter{rate: 2e6}, 0)
+	l.measured(&meter{rate: 60e3, growth: 400 * time.Millisecond}, 0)
+	require.Zero(t, l.rate)
+	l.measured(&meter{rate: 60e3, lost: 0.2, growth: 400 * time.Millisecond}, 0)
+	require.Greater(t, l.rate, 350e3)
+	for range 20 {
+		l.measured(&meter{rate: 60e3, lost: 0.2, growth: 400 * time.Millisecond}, 0)
+	}
+	require.EqualValues(t, least, l.rate, "a link that has become that narrow")
+}
+
 func TestLinkThatWidens(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 1e6)
