@@ -10,7 +10,7 @@ import "time"
 const (
 	fullLost  = 0.05                   // share of packets lost, while
 	fullQueue = 50 * time.Millisecond  // they spend this in a queue
-	longQueue = 250 * time.Millisecond // or so much, with no loss at all
+	longQueue = 250 * time.Millisecond // or so much twice in a row, with no loss at all: once, a browser may have been busy
 	calmQueue = 20 * time.Millisecond  // below it the path can take more
 
 	yield   = 0.85   // of what arrived is sent next, so that the queue empties
@@ -32,6 +32,7 @@ type limit struct {
 	rate   float64 // bit/s
 	peak   float64 // of what arrived, bit/s, fading: at times little is sent
 	gentle int64   // unix ns: until when the path is one that loses packets
+	long   bool    // the last measurement found a long queue
 }
 
 // measured moves the limit by what a measurement says.
@@ -40,9 +41,11 @@ func (l *limit) measured(m *meter, now int64) {
 		l.gentle = now + gentleFor
 	}
 	l.peak = max(m.rate, fading*l.peak)
-	little := m.rate < l.peak/few // was sent: it did not fill the queue, and says nothing of what fits
+	long := m.growth > longQueue && m.rate > l.peak/few // what little was sent did not fill the queue
+	again := long && l.long
+	l.long = long
 	switch {
-	case m.lost > fullLost && m.growth > fullQueue, m.growth > longQueue && !little:
+	case m.lost > fullLost && m.growth > fullQueue, again:
 		l.rate = max(yield*max(m.rate, l.peak/few), least)
 		l.peak *= sinking
 		return

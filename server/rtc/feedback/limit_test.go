@@ -59,6 +59,19 @@ func TestLateSoundIsNoLimit(t *testing.T) {
 	require.EqualValues(t, least, l.rate, "a link that has become that narrow")
 }
 
+func TestBusyBrowserIsNoLimit(t *testing.T) {
+	t.Parallel()
+	var l limit
+	late := &meter{rate: 2e6, growth: 400 * time.Millisecond}
+	l.measured(late, 0)
+	require.Zero(t, l.rate)
+	l.measured(&meter{rate: 2e6}, 0)
+	l.measured(late, 0)
+	require.Zero(t, l.rate)
+	l.measured(late, 0)
+	require.NotZero(t, l.rate)
+}
+
 func TestLinkThatWidens(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, 1e6)
