@@ -42,6 +42,7 @@ export async function fill(info: TestInfo, { limit, ...row }: Plan, work: (found
     if (limit && found.ms !== null && found.ms > limit) throw new Error(`the picture is back, but too late: ${limit / 1000} s are the limit even for a busy machine`);
     await tell(info, { ...row, ...found, verdict: 'plays', why: '' });
   } catch (e) {
+    if (info.retry < info.project.retries) throw e; // another try follows, whose row counts
     const why = (e instanceof Error ? e.message : String(e)).split('\n')[0] ?? '';
     await tell(info, { ...row, ...found, verdict: 'FAILS', why });
   }
