@@ -60,7 +60,7 @@ var may = map[string][]string{
 		"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric",
 		"server/port", "server/hub", "server/rtc/offer", "server/rtc/lite", "server/rtc/handshake", "server/rtc/feedback", "server/rtc/seal",
 	},
-	"server/rtc/feedback":   {},
+	"server/rtc/feedback":   {"server/media"},
 	"server/rtc/lite":       {"server/port"},
 	"server/rtc/seal":       {},
 	"server/rtc/handshake":  {"server/metric", "server/port/limit", "server/rtc/offer", "server/rtc/seal"},

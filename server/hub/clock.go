@@ -3,6 +3,8 @@ package hub
 import (
 	"sync"
 	"time"
+
+	"github.com/heliograph/heliograph/server/media"
 )
 
 // clock maps a track's RTP timestamps to the server's clock. Before the first
@@ -51,7 +53,7 @@ func (c *clock) packet(stamp uint32, arrival int64) {
 
 // report learns from a sender report got at arrival.
 func (c *clock) report(p *publisherClock, ntp uint64, stamp uint32, arrival int64) {
-	theirs := ntpToUnixNano(ntp)
+	theirs := media.NTPUnixNano(ntp)
 	c.known, c.exact = true, true
 	c.stamp, c.at = stamp, theirs+p.offset(arrival-theirs)
 }
@@ -79,12 +81,4 @@ func (c *clock) stampAt(now int64) (uint32, bool) {
 func ticks(passed int64, rate uint32) uint32 {
 	seconds, rest := passed/1e9, passed%1e9
 	return uint32(seconds*int64(rate) + rest*int64(rate)/1e9)
-}
-
-// ntpToUnixNano turns an NTP time (seconds since 1900, 32.32 fixed point) into
-// ns since 1970.
-func ntpToUnixNano(ntp uint64) int64 {
-	const toUnix = 2_208_988_800
-	seconds, fraction := int64(ntp>>32)-toUnix, ntp&0xffff_ffff
-	return seconds*1e9 + int64(fraction*1e9>>32)
 }

@@ -202,7 +202,7 @@ func TestSenderReports(t *testing.T) {
 		require.Equal(t, l.ssrc, sr.SSRC)
 		require.EqualValues(t, 4, sr.PacketCount)
 		require.EqualValues(t, l.octets, sr.OctetCount)
-		require.Equal(t, feedback.NTP(now), sr.NTPTime)
+		require.Equal(t, media.NTP(now), sr.NTPTime)
 		name := packets[1].(*rtcp.SourceDescription).Chunks[0]
 		require.Equal(t, l.ssrc, name.Source)
 		require.Equal(t, cname, name.Items[0].Text)
@@ -210,7 +210,7 @@ func TestSenderReports(t *testing.T) {
 		require.EqualValues(t, 4, r.Statistics().Packets)
 	}
 	want, err := rtcp.Marshal([]rtcp.Packet{
-		&rtcp.SenderReport{SSRC: 5, NTPTime: feedback.NTP(now), RTPTime: 6, PacketCount: 7, OctetCount: 8},
+		&rtcp.SenderReport{SSRC: 5, NTPTime: media.NTP(now), RTPTime: 6, PacketCount: 7, OctetCount: 8},
 		&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{Source: 5, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: cname}}}}},
 	})
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/rtc/feedback"
 )
 
@@ -137,7 +138,7 @@ func appendReport(b []byte, l *lane, now time.Time, stamp uint32) []byte {
 	)
 	b = append(b, 0x80, sender, 0, 6)
 	b = binary.BigEndian.AppendUint32(b, l.ssrc)
-	b = binary.BigEndian.AppendUint64(b, feedback.NTP(now))
+	b = binary.BigEndian.AppendUint64(b, media.NTP(now))
 	b = binary.BigEndian.AppendUint32(b, stamp)
 	b = binary.BigEndian.AppendUint32(b, l.packets)
 	b = binary.BigEndian.AppendUint32(b, l.octets)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 )
@@ -310,7 +311,7 @@ func TestReceiverReports(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	sent := time.Unix(1_790_000_000, 900_000_000)
-	lsr := uint32(NTP(sent) >> 16)
+	lsr := uint32(media.NTP(sent) >> 16)
 	for name, c := range map[string]struct {
 		r    Report
 		trip time.Duration

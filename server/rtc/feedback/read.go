@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/heliograph/heliograph/server/media"
 	"github.com/pion/rtcp"
 )
 
@@ -138,14 +139,7 @@ func (r Report) roundTrip() (trip time.Duration, ok bool) {
 	if r.lsr == 0 {
 		return 0, false
 	}
-	units := int64(int32(uint32(NTP(r.Came)>>16) - r.lsr - r.dlsr))
+	units := int64(int32(uint32(media.NTP(r.Came)>>16) - r.lsr - r.dlsr))
 	trip = time.Duration(max(units, 0) * int64(time.Second) >> 16) // below 0 by rounding
 	return trip, units > -1000 && trip < mostTrip
-}
-
-// NTP returns a time as sender reports have it: seconds since 1900 in 32.32
-// fixed point (RFC 3550 section 4).
-func NTP(t time.Time) uint64 {
-	const toUnix = 2_208_988_800
-	return uint64(t.Unix()+toUnix)<<32 | uint64(t.Nanosecond())<<32/1e9
 }

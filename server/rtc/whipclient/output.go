@@ -119,7 +119,7 @@ func (o *output) report(ctx context.Context, t *hub.Track) {
 		if now := time.Now(); o.bound() {
 			if stamp, ok := t.StampAt(now); ok {
 				o.mu.Lock()
-				r := &rtcp.SenderReport{SSRC: o.ssrc, NTPTime: ntp(now), RTPTime: stamp, PacketCount: o.packets, OctetCount: o.octets}
+				r := &rtcp.SenderReport{SSRC: o.ssrc, NTPTime: media.NTP(now), RTPTime: stamp, PacketCount: o.packets, OctetCount: o.octets}
 				o.mu.Unlock()
 				_ = o.pc.WriteRTCP([]rtcp.Packet{r}) // the next one may get through
 			}
@@ -130,10 +130,4 @@ func (o *output) report(ctx context.Context, t *hub.Track) {
 		case <-tick.C:
 		}
 	}
-}
-
-// ntp returns a time as seconds since 1900 in 32.32 fixed point.
-func ntp(t time.Time) uint64 {
-	const from1900to1970 = 2_208_988_800
-	return uint64(t.Unix()+from1900to1970)<<32 | uint64(t.Nanosecond())<<32/1e9
 }
