@@ -8,9 +8,6 @@ import (
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
-// transportCC is the header extension that numbers all packets of a transport.
-const transportCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-
 // answerer writes an SDP answer for a viewer.
 type answerer struct {
 	viewer     *Viewer
@@ -68,7 +65,7 @@ func (a *answerer) section(s offer.Section, c lite.Credentials) {
 	a.line("a=ice-ufrag:%s", c.Ufrag)
 	a.line("a=ice-pwd:%s", c.Password)
 	if id := l.transportID; id != 0 {
-		a.line("a=extmap:%d %s", id, transportCC)
+		a.line("a=extmap:%d %s", id, offer.TransportCC)
 	}
 	for _, p := range l.payloads {
 		a.payload(l, p)

@@ -118,16 +118,10 @@ func least(b *testing.B, p *port.Port, to netip.AddrPort) func() {
 // reads.
 func benchPort(b *testing.B) (*port.Port, netip.AddrPort) {
 	b.Helper()
-	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
-	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { _ = p.Run(ctx); close(ended) }()
-	b.Cleanup(func() { cancel(); <-ended })
 	drain, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = drain.Close() })
-	return p, drain.LocalAddr().(*net.UDPAddr).AddrPort()
+	return runPort(b), drain.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
 // benchShard returns a shard whose viewers are all at one address, and the input

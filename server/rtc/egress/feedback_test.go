@@ -10,13 +10,14 @@ import (
 
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/rtc/feedback"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 )
 
 // numbered is chromiumOffer with the header extension that Chromium offers too.
 func numbered() string {
-	return strings.ReplaceAll(chromiumOffer, "a=recvonly\n", "a=recvonly\na=extmap:4 "+transportCC+"\n")
+	return strings.ReplaceAll(chromiumOffer, "a=recvonly\n", "a=recvonly\na=extmap:4 "+offer.TransportCC+"\n")
 }
 
 func TestAnswerToTransportCC(t *testing.T) {
@@ -33,13 +34,13 @@ func TestAnswerToTransportCC(t *testing.T) {
 	v, answer := answered(numbered())
 	require.EqualValues(t, 4, v.lanes[0].transportID)
 	require.True(t, v.flow.Tracked())
-	require.Equal(t, 2, strings.Count(answer, "a=extmap:4 "+transportCC+"\r\n"), "audio and video have one space of numbers")
+	require.Equal(t, 2, strings.Count(answer, "a=extmap:4 "+offer.TransportCC+"\r\n"), "audio and video have one space of numbers")
 	for _, line := range []string{"a=rtcp-fb:111 transport-cc\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n"} {
 		require.Contains(t, answer, line)
 	}
 	for name, offer := range map[string]string{
 		"not offered":   chromiumOffer,
-		"without RTX":   strings.ReplaceAll(withoutRTX(), "a=recvonly\n", "a=recvonly\na=extmap:4 "+transportCC+"\n"),
+		"without RTX":   strings.ReplaceAll(withoutRTX(), "a=recvonly\n", "a=recvonly\na=extmap:4 "+offer.TransportCC+"\n"),
 		"id of 2 bytes": strings.ReplaceAll(numbered(), "extmap:4", "extmap:15"),
 	} {
 		v, answer := answered(offer)
@@ -57,13 +58,13 @@ func TestAnswerToTransportCCOfVideoAlone(t *testing.T) {
 	sub, err := s.hub.Watch(context.Background(), watchGrant)
 	require.NoError(t, err)
 	audio, video, _ := strings.Cut(numbered(), "m=video")
-	o := strings.ReplaceAll(audio, "a=extmap:4 "+transportCC+"\n", "") + "m=video" + video
+	o := strings.ReplaceAll(audio, "a=extmap:4 "+offer.TransportCC+"\n", "") + "m=video" + video
 	v, answer, err := s.engine.Watch(sub, offered(t, o))
 	require.NoError(t, err)
 	defer v.Close(ErrLost)
 	require.EqualValues(t, 4, v.lane(media.Video).transportID)
 	require.Zero(t, v.lane(media.Audio).transportID)
-	require.Equal(t, 1, strings.Count(answer, "a=extmap:4 "+transportCC+"\r\n"))
+	require.Equal(t, 1, strings.Count(answer, "a=extmap:4 "+offer.TransportCC+"\r\n"))
 	require.NotContains(t, answer, "a=rtcp-fb:111 transport-cc")
 }
 

@@ -34,18 +34,24 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	e, err := New(Config{Port: runPort(t)})
+	require.NoError(t, err)
+	e.shards = e.shards[:1]
+	b := &bench{t: t, hub: hub.New(hub.Config{}), shard: e.shards[0]}
+	b.publish(vp8)
+	return b
+}
+
+// runPort opens a port on the loopback that runs until the test ends.
+func runPort(t testing.TB) *port.Port {
+	t.Helper()
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
-	e, err := New(Config{Port: p})
-	require.NoError(t, err)
-	e.shards = e.shards[:1]
-	b := &bench{t: t, hub: hub.New(hub.Config{}), shard: e.shards[0]}
-	b.publish(vp8)
-	return b
+	return p
 }
 
 // publish replaces the publication by one of another codec.

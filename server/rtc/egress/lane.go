@@ -79,12 +79,11 @@ func (l *lane) repairs() bool {
 	return false
 }
 
-// use points the lane at a track and its codec; it reports whether anything
-// changed.
-func (l *lane) use(t *hub.Track) (changed bool) {
+// use points the lane at a track and its codec.
+func (l *lane) use(t *hub.Track) {
 	c := t.Codec()
 	if l.track == t && l.codec == c {
-		return false
+		return
 	}
 	first := l.track != t
 	l.track, l.codec = t, c
@@ -102,7 +101,6 @@ func (l *lane) use(t *hub.Track) (changed bool) {
 	if first && l.kind == media.Audio {
 		l.numbers.Start(l.next, firstNumber())
 	}
-	return true
 }
 
 // drop stops sending: the viewer lacks what the stream has now.

@@ -2,7 +2,6 @@ package egress
 
 import (
 	"encoding/binary"
-	"strings"
 	"testing"
 	"time"
 
@@ -89,15 +88,9 @@ func (w *rewriting) waitingPackets() uint64 {
 	return w.shard.engine.count.packets.Value() - w.heard
 }
 
-// withTransportCC is an offer of a client that reports on the path.
-func withTransportCC() string {
-	const line = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
-	return strings.ReplaceAll(chromiumOffer, "a=mid:", line+"a=mid:")
-}
-
 func TestUnevenPacketsLeaveInOneTrain(t *testing.T) {
 	t.Parallel()
-	w := newRewriting(t, withTransportCC())
+	w := newRewriting(t, numbered())
 	require.NotZero(t, w.lanes[0].transportID)
 	w.burst([]int{1199, 1199, 1200, 1200, 1200, 1199, 900})
 	sizes := map[int]int{}
@@ -126,7 +119,7 @@ func FuzzRewriting(f *testing.F) {
 		if len(sizes) == 0 || len(sizes) > 100 {
 			return
 		}
-		offer := withTransportCC()
+		offer := numbered()
 		if !rtx {
 			offer = withoutRTX()
 		}

@@ -192,19 +192,19 @@ func TestTransportCC(t *testing.T) {
 	t.Parallel()
 	good := read(t, "safari-watch")
 	for in, want := range map[string]uint8{
-		"a=extmap:3 " + transportCC:                 3,
-		"a=extmap:14/recvonly " + transportCC:       14,
-		"a=extmap:1/sendrecv " + transportCC + " x": 1,
-		"a=extmap:3/sendonly " + transportCC:        0,
-		"a=extmap:3/inactive " + transportCC:        0,
-		"a=extmap:0 " + transportCC:                 0,
-		"a=extmap:15 " + transportCC:                0,
-		"a=extmap:300 " + transportCC:               0,
-		"a=extmap:x " + transportCC:                 0,
+		"a=extmap:3 " + TransportCC:                 3,
+		"a=extmap:14/recvonly " + TransportCC:       14,
+		"a=extmap:1/sendrecv " + TransportCC + " x": 1,
+		"a=extmap:3/sendonly " + TransportCC:        0,
+		"a=extmap:3/inactive " + TransportCC:        0,
+		"a=extmap:0 " + TransportCC:                 0,
+		"a=extmap:15 " + TransportCC:                0,
+		"a=extmap:300 " + TransportCC:               0,
+		"a=extmap:x " + TransportCC:                 0,
 		"a=extmap:3 urn:other":                      0,
 		"a=extmap:3":                                0,
 	} {
-		plain := strings.ReplaceAll(good, transportCC, "urn:none")
+		plain := strings.ReplaceAll(good, TransportCC, "urn:none")
 		o, err := Parse(strings.Replace(plain, "m=audio", in+"\r\nm=audio", 1), ToWatch)
 		require.NoError(t, err)
 		assert.Equal(t, want, o.Sections[0].TransportCC, in)
@@ -284,7 +284,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0 8 9\r\na=mid:a\r\na=fingerprint:sha-256 AA\r\n",
 		strings.ReplaceAll(watch, "apt=96", "apt=apt=;"), strings.ReplaceAll(watch, "/90000", "/"),
-		strings.ReplaceAll(watch, "m=audio", "a=extmap:15/sendonly "+transportCC+"\nm=text"),
+		strings.ReplaceAll(watch, "m=audio", "a=extmap:15/sendonly "+TransportCC+"\nm=text"),
 	} {
 		f.Add(seed, false)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/heliograph/heliograph/server/media"
 )
 
-// transportCC is the header extension that numbers all packets of a transport.
-const transportCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+// TransportCC names the header extension that numbers all packets of a transport.
+const TransportCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 // Section is one m-section of an offer.
 type Section struct {
@@ -56,7 +56,7 @@ func (o *Offer) addSection(m *sdp.MediaDescription, want Purpose) error {
 	if err := s.readSSRCs(m); err != nil {
 		return err
 	}
-	s.TransportCC = o.extension(m, transportCC)
+	s.TransportCC = o.extension(m, TransportCC)
 	s.Stereo = s.Kind == media.Audio && strings.Contains(s.Codecs[0].Codec.Fmtp, "sprop-stereo=1")
 	o.Sections = append(o.Sections, s)
 	return nil
