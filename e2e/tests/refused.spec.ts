@@ -27,11 +27,11 @@ test.describe('publishing is closed', () => {
   });
 });
 
-test('the set-up link makes the first account, once', async ({ person, server }) => {
+test('the set-up link makes the owner’s account, once', async ({ person, server }) => {
   const link = /http\S+\/setup\?token=\S+/.exec(server.log)?.[0] ?? '';
   const owner = await person();
   await owner.goto(link);
-  await expect(owner.getByRole('heading', { name: 'Make the first account' })).toBeVisible();
+  await expect(owner.getByRole('heading', { name: 'Make the owner’s account' })).toBeVisible();
   expect(owner.url(), 'the token is not in the address bar').not.toContain('token');
   await owner.reload();
   await owner.getByLabel(/name/i).fill('ada');

@@ -32,7 +32,7 @@ export class SessionStore implements Readable<SessionState | null> {
     await this.load();
   }
 
-  /** Makes the first account with the token that the server printed at its first start. */
+  /** Makes the owner's account with the token that the server printed when it started. */
   async setUp(token: string, user: string, password: string): Promise<void> {
     try {
       this.#take(await ask('POST', 'setup', { body: { token, user, password } }));
@@ -76,7 +76,7 @@ function setUpProblem(p: Problem, password: string): Problem {
     case 'unauthenticated':
       return { code: p.code, title: 'This set-up link does not work', message: 'It is wrong, or older than the server’s last start. Open the link that the server printed when it last started.' };
     case 'already_set_up':
-      return { code: p.code, title: 'This set-up link was used', message: 'The server has its first account. Sign in with it.', action: 'signin' };
+      return { code: p.code, title: 'This set-up link was used', message: 'The server has an owner. Sign in with that account.', action: 'signin' };
     case 'bad_request':
       return { code: p.code, title: password.length < shortest ? 'The password is too short' : 'The server does not take this name or password', message: p.message };
     default:
