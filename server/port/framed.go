@@ -160,18 +160,6 @@ func (f *framed) send(b []byte, to netip.AddrPort) error {
 	return nil
 }
 
-// sendSegments queues the datagrams that b consists of.
-func (f *framed) sendSegments(b []byte, segment int, to netip.AddrPort) error {
-	for len(b) > 0 {
-		n := min(segment, len(b))
-		if err := f.send(b[:n], to); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
 // serve is the life of a connection that speaks ICE over TCP.
 func (f *framed) serve(c net.Conn) {
 	k := f.add(c)

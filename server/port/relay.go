@@ -170,18 +170,6 @@ func (r *relay) enqueue(p *pipe, b []byte) bool {
 	return true
 }
 
-// sendSegments queues the datagrams that b consists of.
-func (r *relay) sendSegments(b []byte, segment int, to netip.AddrPort) error {
-	for len(b) > 0 {
-		n := min(segment, len(b))
-		if err := r.send(b[:n], to); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
 // closeAll closes every relayed address.
 func (r *relay) closeAll() {
 	r.mu.RLock()

@@ -56,12 +56,24 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	}
 	switch {
 	case s.framed.owns(to):
-		return s.framed.sendSegments(b, segment, to)
+		return sendEach(b, segment, to, s.framed.send)
 	case s.relay.owns(to):
-		return s.relay.sendSegments(b, segment, to)
+		return sendEach(b, segment, to, s.relay.send)
 	}
 	if s.answers.none() {
 		return s.socket.SendSegments(b, segment, to)
 	}
 	return s.socket.SendSegmentsFrom(s.answers.to(to, isSTUN(b)), b, segment, to)
+}
+
+// sendEach sends the datagrams that b consists of to a virtual address.
+func sendEach(b []byte, segment int, to netip.AddrPort, send func([]byte, netip.AddrPort) error) error {
+	for len(b) > 0 {
+		n := min(segment, len(b))
+		if err := send(b[:n], to); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
