@@ -11,13 +11,6 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// Attributes of ICE (RFC 8445 section 16.1).
-const (
-	attrPriority     = stun.AttrType(0x0024)
-	attrUseCandidate = stun.AttrType(0x0025)
-	attrControlling  = stun.AttrType(0x802a)
-)
-
 // Priorities of the one host candidate and of what a check would make known
 // (RFC 8445 section 5.1.2).
 const (
@@ -60,11 +53,11 @@ func (c *Client) check(to netip.AddrPort, kind byte) {
 	setters := []stun.Setter{
 		stun.NewTransactionIDSetter(m.TransactionID), stun.BindingRequest,
 		stun.NewUsername(c.answer.remote.ufrag + ":" + c.local.ufrag),
-		stun.RawAttribute{Type: attrPriority, Value: binary.BigEndian.AppendUint32(nil, reflexivePriority)},
-		stun.RawAttribute{Type: attrControlling, Value: binary.BigEndian.AppendUint64(nil, c.tie)},
+		stun.RawAttribute{Type: stun.AttrPriority, Value: binary.BigEndian.AppendUint32(nil, reflexivePriority)},
+		stun.RawAttribute{Type: stun.AttrICEControlling, Value: binary.BigEndian.AppendUint64(nil, c.tie)},
 	}
 	if kind == nominatingCheck {
-		setters = append(setters, stun.RawAttribute{Type: attrUseCandidate})
+		setters = append(setters, stun.RawAttribute{Type: stun.AttrUseCandidate})
 	}
 	if m.Build(append(setters, c.answer.remote.integrity, stun.Fingerprint)...) == nil {
 		c.socket.send(m.Raw, to)

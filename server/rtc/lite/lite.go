@@ -11,10 +11,6 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// useCandidate is the attribute with which the client nominates a pair (RFC
-// 8445 section 7.1.2).
-const useCandidate = stun.AttrType(0x0025)
-
 // ufragSize is the length of our user fragments, in characters.
 const ufragSize = 12
 
@@ -36,7 +32,7 @@ func NewCredentials() Credentials {
 // Check is a connectivity check of a client (RFC 8445 section 7.1).
 type Check struct {
 	Ufrag     string // ours, to which the check is addressed
-	Nominated bool   // the client wants this pair
+	Nominated bool   // the client wants this pair (RFC 8445 section 7.1.2)
 	message   *stun.Message
 }
 
@@ -49,7 +45,7 @@ func ParseCheck(b []byte) (Check, bool) {
 		return Check{}, false
 	}
 	ufrag, _, _ := strings.Cut(string(username), ":")
-	return Check{Ufrag: ufrag, Nominated: m.Contains(useCandidate), message: m}, true
+	return Check{Ufrag: ufrag, Nominated: m.Contains(stun.AttrUseCandidate), message: m}, true
 }
 
 // ProvenBy says whether the one who sent the check knows the password.

@@ -13,7 +13,7 @@ import (
 func checkFor(c Credentials, password string, nominate bool) []byte {
 	setters := []stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(c.Ufrag + ":them")}
 	if nominate {
-		setters = append(setters, stun.RawAttribute{Type: useCandidate})
+		setters = append(setters, stun.RawAttribute{Type: stun.AttrUseCandidate})
 	}
 	setters = append(setters, ice.PriorityAttr(1), ice.AttrControlling(1))
 	return stun.MustBuild(append(setters, stun.NewShortTermIntegrity(password), stun.Fingerprint)...).Raw
