@@ -29,10 +29,7 @@ func (s *seat) take(c *Channel, name string) (older *Channel, olderName string, 
 	if s.ended {
 		return nil, "", false
 	}
-	if s.waiting != nil {
-		s.waiting.Stop()
-		s.waiting = nil
-	}
+	s.stopWaiting()
 	if s.leases[1] != nil {
 		s.leases[1].release()
 	}
@@ -54,10 +51,7 @@ func (s *seat) leave() (c *Channel, name string) {
 			s.leases[i] = nil
 		}
 	}
-	if s.waiting != nil {
-		s.waiting.Stop()
-		s.waiting = nil
-	}
+	s.stopWaiting()
 	return c, name
 }
 
@@ -73,12 +67,20 @@ func (s *seat) at(c *Channel) bool {
 func (s *seat) giveUp() (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.stopWaiting() {
+		return false
+	}
+	s.ended = true
+	return true
+}
+
+// stopWaiting tells whether the client might still have come back; mu is held.
+func (s *seat) stopWaiting() bool {
 	if s.waiting == nil {
 		return false
 	}
 	s.waiting.Stop()
 	s.waiting = nil
-	s.ended = true
 	return true
 }
 
