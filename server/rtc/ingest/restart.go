@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,7 +54,7 @@ func (p *Publisher) Restart(o *offer.Offer) (answer string, err error) {
 	if o.Fingerprint != p.agreed.print {
 		return "", ErrFingerprint
 	}
-	if strings.Join(sectionsOf(o), ",") != strings.Join(p.agreed.sections, ",") {
+	if !slices.Equal(sectionsOf(o), p.agreed.sections) {
 		return "", offer.Unusable("The offer has other m-lines than the first. To change the media, start a new session.")
 	}
 	c, err := p.RestartICE()
