@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -61,7 +62,7 @@ func check(w wire, p *peer, until time.Time) error {
 	key := stun.NewShortTermIntegrity(p.password)
 	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(p.ufrag+":doctor"),
 		stun.RawAttribute{Type: stun.AttrPriority, Value: []byte{110, 255, 255, 255}},
-		stun.RawAttribute{Type: stun.AttrICEControlling, Value: tiebreaker()}, key, stun.Fingerprint)
+		stun.RawAttribute{Type: stun.AttrICEControlling, Value: binary.BigEndian.AppendUint64(nil, rand.Uint64())}, key, stun.Fingerprint)
 	if err != nil {
 		return err
 	}
@@ -75,13 +76,4 @@ func check(w wire, p *peer, until time.Time) error {
 		}
 		return true, nil
 	})
-}
-
-// tiebreaker is that of RFC 8445 section 16.1, for one who controls.
-func tiebreaker() []byte {
-	b := make([]byte, 8)
-	for i := range b {
-		b[i] = byte(rand.N(256))
-	}
-	return b
 }
