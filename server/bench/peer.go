@@ -127,72 +127,54 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 }
 
 // negotiate makes the offer with all candidates in it, POSTs it and takes the
-// answer. began and answered are the times around the POST.
-func (p *peer) negotiate(ctx context.Context, to Endpoint) (began, answered time.Time, err error) {
+// answer.
+func (p *peer) negotiate(ctx context.Context, to Endpoint) error {
 	local, err := p.pc.CreateOffer(nil)
 	if err != nil {
-		return began, answered, fmt.Errorf("no offer: %w", err)
+		return fmt.Errorf("no offer: %w", err)
 	}
 	gathered := webrtc.GatheringCompletePromise(p.pc)
 	if err = p.pc.SetLocalDescription(local); err != nil {
-		return began, answered, fmt.Errorf("no offer: %w", err)
+		return fmt.Errorf("no offer: %w", err)
 	}
 	select {
 	case <-gathered:
 	case <-ctx.Done():
-		return began, answered, ctx.Err()
+		return ctx.Err()
 	}
-	began = time.Now()
 	answer, res, err := offer(ctx, p.dialer.http, to, p.pc.LocalDescription().SDP)
-	answered = time.Now()
 	p.resource = res
 	if err != nil {
-		return began, answered, err
+		return err
 	}
 	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}
 	if err = p.pc.SetRemoteDescription(remote); err != nil {
-		return began, answered, fmt.Errorf("the answer is not usable: %w", err)
+		return fmt.Errorf("the answer is not usable: %w", err)
 	}
-	return began, answered, nil
+	return nil
 }
 
-// connected waits until ICE and DTLS are done and returns the time.
-func (p *peer) connected(ctx context.Context) (time.Time, error) {
+// connected waits until ICE and DTLS are done.
+func (p *peer) connected(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	for {
 		select {
-		case <-p.socket.checked:
-			p.nominate()
 		case s := <-p.state:
 			switch s {
 			case webrtc.PeerConnectionStateConnected:
-				return time.Now(), nil
+				return nil
 			case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
-				return time.Time{}, errDisconnected
+				return errDisconnected
 			}
 		case <-ctx.Done():
 			if ctx.Err() == context.DeadlineExceeded {
-				return time.Time{}, fmt.Errorf("ICE and DTLS were not done within %s: "+
+				return fmt.Errorf("ICE and DTLS were not done within %s: "+
 					"the server's media address may not be reachable from here", connectTimeout)
 			}
-			return time.Time{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
-}
-
-// nominate makes pion nominate a pair that has just been found to work. By
-// itself it does that at its next round of checks, up to 200 ms later (against
-// a server with ICE-lite, which sends no checks of its own), while a browser
-// begins DTLS at once: the joins would be measured too slow. A new remote
-// candidate starts a round; this one is of the address family that the socket
-// does not have, so nothing is ever sent to it.
-func (p *peer) nominate() {
-	other := "::1"
-	if p.socket.addr.IP.To4() == nil {
-		other = "127.0.0.1"
-	}
-	_ = p.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 1 " + other + " 9 typ host"})
 }
 
 // close ends the session on the server and then the connection. Pion can wait

@@ -43,8 +43,8 @@ func newPublisher(ctx context.Context, d *dialer, to Endpoint, c *clip.Clip) (*p
 	if err := p.open(d, ip); err != nil {
 		return nil, err
 	}
-	if _, _, err = p.peer.negotiate(ctx, to); err == nil {
-		_, err = p.peer.connected(ctx)
+	if err = p.peer.negotiate(ctx, to); err == nil {
+		err = p.peer.connected(ctx)
 	}
 	if err != nil {
 		p.peer.close(context.WithoutCancel(ctx))

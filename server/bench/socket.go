@@ -16,12 +16,6 @@ type socket struct {
 	// set at construction
 	conn *net.UDPConn
 	addr *net.UDPAddr // announced as the host candidate
-
-	// one value after pion has taken the first answer to a connectivity check
-	checked chan struct{}
-
-	// owned by the reader
-	response bool // the packet given to pion last was such an answer
 }
 
 // localAddr finds the address of this machine on the way to the host of an
@@ -58,20 +52,12 @@ func newSocket(ip net.IP) (*socket, error) {
 	}
 	_ = conn.SetReadBuffer(socketBuffer)
 	port := conn.LocalAddr().(*net.UDPAddr).Port
-	return &socket{conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}, checked: make(chan struct{}, 1)}, nil
+	return &socket{conn: conn, addr: &net.UDPAddr{IP: ip, Port: port}}, nil
 }
 
 // ReadFromAddrPort returns the next packet for pion (ice.AddrPortReaderWriter).
 func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
-	if s.response { // pion reads again when it has dealt with the packet before
-		select {
-		case s.checked <- struct{}{}:
-		default:
-		}
-	}
-	n, from, err := s.conn.ReadFromUDPAddrPort(b)
-	s.response = n > 1 && b[0] == 1 && b[1] == 1 // STUN binding success (RFC 8489)
-	return n, from, err
+	return s.conn.ReadFromUDPAddrPort(b)
 }
 
 // WriteToAddrPort sends one packet (ice.AddrPortReaderWriter).
