@@ -162,12 +162,8 @@ func (r *run) measure(ctx context.Context) {
 func (r *run) joined() int {
 	n := 0
 	for _, v := range r.viewers {
-		select {
-		case <-v.joined:
-			if v.failure == nil {
-				n++
-			}
-		default:
+		if v.isJoined() {
+			n++
 		}
 	}
 	return n
