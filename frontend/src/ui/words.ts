@@ -1,5 +1,6 @@
 /** What the player and the studio say. Words live here, so that they can be read and tested in one place. */
-import type { Diagnosis, Path, PlayerState, Problem, StreamInfo } from '../media/types';
+import type { Diagnosis, PlayerState, Problem, StreamInfo } from '../media/types';
+import { wayName } from '../media/ways';
 import { age, count, digits, seconds } from './format';
 
 export interface Veil {
@@ -80,7 +81,7 @@ export function diagnosesFor(s: PlayerState): Diagnosis[] {
 export function playerStatus(s: PlayerState): string {
   if (s.phase === 'live') {
     const delay = s.delay === null ? '' : `. ${digits(s.delay)} seconds behind`;
-    const path = s.path ? `, over ${pathName(s.path)}` : '';
+    const path = s.path ? `, over ${wayName(s.path)}` : '';
     return `Live${delay}${path}.${s.autoplayBlocked ? ' Playing without sound.' : ''}`;
   }
   // An alert speaks for itself.
@@ -94,10 +95,6 @@ export function edgeText(s: PlayerState): string {
   if (s.phase !== 'live') return 'Waiting';
   if (s.paused || s.behind > 0) return s.behind >= 1 ? `Jump to live, ${seconds(Math.round(s.behind))}` : 'Jump to live';
   return 'Live';
-}
-
-export function pathName(path: Path): string {
-  return path === 'udp' ? 'UDP' : 'TCP';
 }
 
 /** Where a stream comes from, in a sentence and in a word. */
