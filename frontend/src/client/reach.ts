@@ -9,11 +9,15 @@ import { ProtocolError, asProtocolError } from './errors';
 import { refused } from './offer';
 import { linkedServers } from './servers';
 import { Socket } from './socket';
+import { abortable } from './wait';
 
 /** The ways for media, the best first. */
 export const mediaWays = ['udp', 'tcp', 'relay-tcp', 'relay-tls'] as const;
 export type MediaWay = (typeof mediaWays)[number];
-export type ReachWay = 'websocket' | MediaWay;
+
+/** Everything that is tried. */
+export const reachWays = ['websocket', ...mediaWays] as const;
+export type ReachWay = (typeof reachWays)[number];
 
 /** 'absent': the server does not offer it. 'untested': no test could be begun, `error` says why. */
 export type Outcome = 'open' | 'blocked' | 'absent' | 'untested';
@@ -39,29 +43,23 @@ export async function tryWays(origin: string, took: (t: Trial) => void, signal: 
 
 async function trySocket(origin: string, signal: AbortSignal): Promise<Trial> {
   const began = performance.now();
-  return new Promise((resolve, reject) => {
-    const end = (outcome: Outcome, error: ProtocolError | null) => {
-      signal.removeEventListener('abort', abort);
-      clearTimeout(timer);
-      resolve({ way: 'websocket', outcome, ms: performance.now() - began, targets: [], error });
-    };
-    const socket = new Socket(socketAddress(origin), undefined, within.websocket, new ServerClock(), {
-      welcome: () => {
-        end('open', null);
-        socket.close(new ProtocolError('tested', 'the test is over'), true);
-      },
-      message: () => undefined,
-      // Refused is not blocked: the word of the server came through.
-      closed: (why) => end(why.code === 'connection_lost' || why.code === 'timeout' ? 'blocked' : 'open', why),
-    });
-    const timer = setTimeout(() => socket.close(new ProtocolError('timeout', 'nothing came back')), within.websocket);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-      socket.close(new ProtocolError('aborted', 'the test was called off'), true);
-    };
-    signal.addEventListener('abort', abort, { once: true });
+  let end: (trial: Trial) => void = () => {};
+  const ended = new Promise<Trial>((resolve) => (end = resolve));
+  const verdict = (outcome: Outcome, error: ProtocolError | null) =>
+    end({ way: 'websocket', outcome, ms: performance.now() - began, targets: [], error });
+  const socket = new Socket(socketAddress(origin), undefined, within.websocket, new ServerClock(), {
+    welcome: () => verdict('open', null),
+    message: () => undefined,
+    // Refused is not blocked: the word of the server came through.
+    closed: (why) => verdict(why.code === 'connection_lost' || why.code === 'timeout' ? 'blocked' : 'open', why),
   });
+  const timer = setTimeout(() => socket.close(new ProtocolError('timeout', 'nothing came back')), within.websocket);
+  try {
+    return await abortable(ended, signal);
+  } finally {
+    clearTimeout(timer);
+    socket.close(new ProtocolError('tested', 'the test is over'), true);
+  }
 }
 
 async function tryMedia(way: MediaWay, origin: string, signal: AbortSignal): Promise<Trial> {
@@ -129,19 +127,10 @@ export function keepOnly(sdp: string, protocol: 'udp' | 'tcp'): { sdp: string; t
 
 /** Whether the checks succeed in time. A relay that cannot be reached has no candidate, which is known before the time is up. */
 function connects(pc: RTCPeerConnection, relayed: boolean, ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve, reject) => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const verdict = new Promise<boolean>((end) => {
     let gathered = 0;
-    const end = (up: boolean) => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      resolve(up);
-    };
-    const timer = setTimeout(() => end(false), ms);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
+    timer = setTimeout(() => end(false), ms);
     pc.onicecandidate = (e) => void (e.candidate?.candidate && gathered++);
     pc.onicegatheringstatechange = () => void (relayed && pc.iceGatheringState === 'complete' && gathered === 0 && end(false));
     pc.oniceconnectionstatechange = () => {
@@ -150,4 +139,5 @@ function connects(pc: RTCPeerConnection, relayed: boolean, ms: number, signal: A
       else if (state === 'failed') end(false);
     };
   });
+  return abortable(verdict, signal).finally(() => clearTimeout(timer));
 }

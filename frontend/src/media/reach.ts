@@ -1,11 +1,9 @@
 /** The test of the ways between this browser and the server: what it has found so far. */
 
-import { mediaWays, tryWays, type ReachWay, type Trial } from '../client/reach';
+import { reachWays, tryWays, type Trial } from '../client/reach';
 import { ProtocolError } from '../client/errors';
 import { Store } from './store';
 import type { Readable } from './types';
-
-export const reachWays: readonly ReachWay[] = ['websocket', ...mediaWays];
 
 export interface ReachState {
   running: boolean;

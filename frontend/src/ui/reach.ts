@@ -1,6 +1,6 @@
 /** What the test of the ways says: a sentence that sums it up, what is blocked, and whom to ask. Pure. */
 
-import { mediaWays, type MediaWay, type Outcome, type ReachWay, type Trial } from '../client/reach';
+import { mediaWays, reachWays, type MediaWay, type Outcome, type ReachWay, type Trial } from '../client/reach';
 import { overWay, wayName } from '../media/ways';
 
 /** Whom a person turns to; 'you' is that person. */
@@ -176,7 +176,7 @@ export interface Report {
 
 /** The results to paste into a message. It has the server's addresses in it and none of this device's. */
 export function reportText(r: Report): string {
-  const ways = (['websocket', ...mediaWays] as const).map((way) => {
+  const ways = reachWays.map((way) => {
     const t = r.trials.find((x) => x.way === way);
     if (!t) return `${technical[way].padEnd(27)}not tested`;
     const where = t.targets.length > 0 ? `  to ${[...new Set(t.targets)].join(', ')}` : '';
