@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { wrap } from '../lib/namespace';
 
 /** Of this run and worker alone, so that two may go on at once. Set by run.mjs, which also removes what has the name. */
 const run = `${process.env['HELIOGRAPH_LAB_RUN']}-${process.env['TEST_WORKER_INDEX'] ?? 0}`;
@@ -37,10 +36,7 @@ export class Host {
 
   /** A program that runs `program` on this machine. */
   wrap(program: string): string {
-    const file = join(folder, `${this.ns}-${program.replaceAll('/', '_')}`);
-    writeFileSync(file, `#!/bin/sh\nexec ip netns exec ${this.ns} ${program} "$@"\n`);
-    chmodSync(file, 0o755);
-    return file;
+    return wrap(this.ns, program, folder);
   }
 
   /** Passes packets on between its networks. */
@@ -61,12 +57,13 @@ export interface End {
   addresses: string[];
 }
 
-const plug = (e: End) => `
+/** The commands that put an end of a cable that is there into use. */
+export const plug = (e: End) => `
   ip -n ${e.host.ns} link set ${e.name} up
   ${e.addresses.map((a) => address(e.host, e.name, a)).join('\n')}`;
 
 /** The command that gives a device an address; one of IPv6 is usable at once. */
-export function address(host: Host, device: string, a: string): string {
+function address(host: Host, device: string, a: string): string {
   return `ip -n ${host.ns} addr add ${a} dev ${device}${a.includes(':') ? ' nodad' : ''}`;
 }
 

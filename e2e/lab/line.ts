@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
-import { address, type End, type Host, sh } from './host';
+import { type End, type Host, plug, sh } from './host';
 
 /** What became of the packets of one direction. */
 export interface Counts {
@@ -31,7 +31,8 @@ export class Line {
     await line.#answer();
     sh(`
       ip -n ${near.host.ns} link set ${far.name} netns ${far.host.ns}
-      ${[near, far].map((e) => `ip -n ${e.host.ns} link set ${e.name} up\n${e.addresses.map((a) => address(e.host, e.name, a)).join('\n')}`).join('\n')}`);
+      ${plug(near)}
+      ${plug(far)}`);
     return line;
   }
 

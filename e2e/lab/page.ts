@@ -1,6 +1,6 @@
 import type { Tab } from './person';
 
-/** What `prepare` leaves in a page. */
+/** What `spy` and `prepare` leave in a page. */
 interface Prepared {
   peers: RTCPeerConnection[];
   /** When something was clicked, and when the first picture after that was shown (ms since 1970). */
@@ -9,19 +9,11 @@ interface Prepared {
   counted: Map<RTCPeerConnection, Received>;
 }
 
-/** Runs in a page before its own code: keeps hold of every peer connection, and of when the first picture is shown. */
+/** Runs in a page before its own code: keeps hold of when the first picture is shown. */
 export function prepare(): void {
   const w = window as unknown as Prepared;
-  w.peers = [];
   w.counted = new Map();
   w.clicked = w.shown = 0;
-  const Native = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Native {
-    constructor(c?: RTCConfiguration) {
-      super(c);
-      w.peers.push(this);
-    }
-  };
   addEventListener('click', () => (w.clicked = Date.now()), true);
   new MutationObserver(() => {
     for (const v of document.querySelectorAll<HTMLVideoElement>('video:not([data-timed])')) {

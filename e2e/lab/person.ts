@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { chromium as playwright, type Page } from '@playwright/test';
 import { launch } from 'puppeteer-core';
 import { chromium, program as chromiumProgram } from '../lib/chromium';
-import { firefoxPreferences } from './firefox';
+import { firefoxPreferences, firefoxProgram } from '../lib/firefox';
+import { spy } from '../lib/probe';
 import { folder, type Host } from './host';
 import { prepare } from './page';
 
@@ -36,6 +37,7 @@ async function inChromium(host: Host, url: string): Promise<Person> {
   const browser = await playwright.launch({ ...options, executablePath: host.wrap(chromiumProgram) });
   const tab = async () => {
     const context = await browser.newContext({ permissions: ['camera', 'microphone'], ignoreHTTPSErrors: true });
+    await context.addInitScript(spy);
     await context.addInitScript(prepare);
     const page = await context.newPage();
     const goto = (url: string) => page.goto(url, loaded);
@@ -44,7 +46,11 @@ async function inChromium(host: Host, url: string): Promise<Person> {
   return { tab, close: () => browser.close() };
 }
 
-const firefoxProgram = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
+/** It asks the internet nothing on its own account: there is none behind the laboratory's. */
+const keepsToItself = {
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+};
 
 async function inFirefox(host: Host): Promise<Person> {
   const tunnel = await openTunnel(host);
@@ -54,11 +60,12 @@ async function inFirefox(host: Host): Promise<Person> {
     headless: true,
     acceptInsecureCerts: true,
     debuggingPort: tunnel.port,
-    extraPrefsFirefox: firefoxPreferences,
+    extraPrefsFirefox: { ...firefoxPreferences, ...keepsToItself },
   });
   const tab = async () => {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
+    await page.evaluateOnNewDocument(spy);
     await page.evaluateOnNewDocument(prepare);
     const close = async () => {
       await page.close();

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { wrap } from './namespace';
 
 const sh = (command: string) => spawnSync('sh', ['-ec', command], { encoding: 'utf8' });
 
@@ -55,10 +56,7 @@ export class Lab {
 
   /** A program that runs `program` on the other host. */
   wrap(program: string): string {
-    const file = join(this.#dir, program.replaceAll('/', '_'));
-    writeFileSync(file, `#!/bin/sh\nexec ip netns exec ${this.#ns} ${program} "$@"\n`);
-    chmodSync(file, 0o755);
-    return file;
+    return wrap(this.#ns, program, this.#dir);
   }
 
   /** Loses every packet in both directions, or none. */

@@ -1,5 +1,5 @@
 import { visitor } from '../lib/chromium';
-import { firefox, pageOf } from '../lib/firefox';
+import { firefox, firefoxProgram, pageOf } from '../lib/firefox';
 import { Lab, missing } from '../lib/lab';
 import { type Evaluator, heard } from '../lib/probe';
 import { binary, Server } from '../lib/server';
@@ -19,12 +19,10 @@ const test = base.extend<{ there: Server }>({
 });
 test.skip(why !== '', why);
 
-const program = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
-
 for (const codec of ['VP8', 'VP9', 'AV1']) {
   test(`${codec} from Chromium to Firefox`, async ({ there }) => {
     const studio = await visitor(there.url, true);
-    const fox = await firefox(program);
+    const fox = await firefox(firefoxProgram);
     try {
       await goLive(studio.page, 'harbour', { codec });
       await onAir(studio.page);
@@ -41,7 +39,7 @@ for (const codec of ['VP8', 'VP9', 'AV1']) {
 
 test('from Firefox to Chromium', async ({ there }) => {
   const viewer = await visitor(there.url, false);
-  const fox = await firefox(program);
+  const fox = await firefox(firefoxProgram);
   try {
     const studio = await pageOf(fox);
     await studio.goto(`${there.url}/studio`);
@@ -59,7 +57,7 @@ test('from Firefox to Chromium', async ({ there }) => {
 
 test('H.264 in a Firefox without it is told', async ({ there }) => {
   const studio = await visitor(there.url, true);
-  const fox = await firefox(program);
+  const fox = await firefox(firefoxProgram);
   try {
     await goLive(studio.page, 'harbour', { codec: 'H264' });
     await onAir(studio.page);
