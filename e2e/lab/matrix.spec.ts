@@ -1,10 +1,9 @@
-import { goLive, keepsDecoding, openStream, openStudio, picture } from './app';
+import { mustBeStraight, publishes, views } from './does';
 import type { Site } from './internet';
 import type { Nat } from './nats';
-import { moments, way } from './page';
 import { type BrowserName, browsers, type Person, person } from './person';
 import { fill } from './rows';
-import { harbour, test } from './world';
+import { test } from './world';
 
 const nets: (Nat | 'open')[] = ['open', 'full cone', 'port-restricted', 'symmetric', 'UDP blocked', 'only TCP 443'];
 const passesUDP = (net: string) => net !== 'UDP blocked' && net !== 'only TCP 443';
@@ -31,11 +30,8 @@ for (const net of nets) {
         await fill(info, { table: 'matrix', net, browser, does: 'view', goal: passesUDP(net) ? 700 : 3000 }, async (found) => {
           const tab = await someone.tab();
           try {
-            await openStream(tab, world.url, harbour);
-            found.ms = (await picture(tab)) - (await moments(tab)).clicked;
-            await keepsDecoding(tab);
-            found.way = await way(tab);
-            requireUDP(net, found.way);
+            await views(tab, world.url, found);
+            if (passesUDP(net)) mustBeStraight(found.way);
           } finally {
             await tab.close();
           }
@@ -47,13 +43,8 @@ for (const net of nets) {
           const stream = `${net}-${browser}`.replaceAll(' ', '-').toLowerCase();
           const [studio, viewer] = [await someone.tab(), await world.elsewhere.tab()];
           try {
-            await viewer.goto(`${world.url}/watch/${stream}`);
-            await openStudio(studio, world.url);
-            await goLive(studio, stream);
-            found.ms = (await picture(viewer, studio)) - (await moments(studio)).clicked;
-            await keepsDecoding(viewer);
-            found.way = await way(studio);
-            requireUDP(net, found.way);
+            await publishes(studio, viewer, { url: world.url, watchUrl: world.url, stream }, found);
+            if (passesUDP(net)) mustBeStraight(found.way);
           } finally {
             await studio.close();
             await viewer.close();
@@ -62,9 +53,4 @@ for (const net of nets) {
       });
     });
   }
-}
-
-/** Where UDP passes, media by TCP would play as well and be worse; nobody would notice. */
-function requireUDP(net: string, found: string): void {
-  if (passesUDP(net) && !/^(host|srflx|prflx)\/udp/.test(found)) throw new Error(`it plays, but media take ${found || 'an unknown way'} where UDP passes`);
 }

@@ -1,32 +1,16 @@
 import { join } from 'node:path';
-import { goLive, keepsDecoding, openStream, openStudio, picture } from './app';
+import type { TestInfo } from '@playwright/test';
+import { mustBeStraight, publishes, views } from './does';
 import { folder, sh } from './host';
-import { moments, way } from './page';
-import { type BrowserName, browsers, person, type Tab } from './person';
+import type { Site } from './internet';
+import { way } from './page';
+import { type BrowserName, browsers, person } from './person';
 import { Watch } from './recovery';
 import { fill, type Found } from './rows';
-import { harbour, test, type World } from './world';
+import { test, type World } from './world';
 
 /** For work on no row. */
 const nothing = (): Found => ({ way: '', ms: null, figures: '' });
-
-/** A first picture in a tab, and the way it takes. */
-async function views(tab: Tab, url: string, found: Found): Promise<void> {
-  await openStream(tab, url, harbour);
-  found.ms = (await picture(tab)) - (await moments(tab)).clicked;
-  await keepsDecoding(tab);
-  found.way = await way(tab);
-}
-
-/** A stream that goes live in one tab and is watched in another. */
-async function publishes(studio: Tab, viewer: Tab, at: { url: string; watchUrl: string; stream: string }, found: Found): Promise<void> {
-  await viewer.goto(`${at.watchUrl}/watch/${at.stream}`);
-  await openStudio(studio, at.url);
-  await goLive(studio, at.stream);
-  found.ms = (await picture(viewer, studio)) - (await moments(studio)).clicked;
-  await keepsDecoding(viewer);
-  found.way = await way(studio);
-}
 
 for (const told of [true, false]) {
   const net = told ? 'server in a container' : 'the same, not told its address';
@@ -119,12 +103,8 @@ test('only TLS', async ({ world }, info) => {
   }
 });
 
-function mustBeStraight(found: string): void {
-  if (!/^(host|srflx|prflx)\/udp/.test(found)) throw new Error(`it plays, but media take ${found || 'an unknown way'} where UDP passes`);
-}
-
 /** Both sides of one site at once: somebody there watches, and somebody elsewhere watches what is published there. */
-async function recovers(world: World, o: { net: string; browser: BrowserName; goal: number }, info: Parameters<typeof fill>[0], trouble: (site: Awaited<ReturnType<World['internet']['site']>>) => Promise<() => void>): Promise<void> {
+async function recovers(world: World, o: { net: string; browser: BrowserName; goal: number }, info: TestInfo, trouble: (site: Site) => Promise<() => void>): Promise<void> {
   const site = await world.internet.site('port-restricted');
   const someone = await person(o.browser, site.client, world.url);
   const viewer = await world.elsewhere.tab();
