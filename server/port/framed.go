@@ -34,7 +34,8 @@ const (
 // client may have the same.
 type framed struct {
 	// set at construction
-	port *Port
+	port   *Port
+	places *places
 	// guarded by mu
 	mu       sync.RWMutex
 	conns    map[netip.AddrPort]*framedConn
@@ -43,8 +44,8 @@ type framed struct {
 	closed   bool
 }
 
-func newFramed(p *Port) *framed {
-	return &framed{port: p, conns: map[netip.AddrPort]*framedConn{}, networks: map[netip.Addr]int{}}
+func newFramed(p *Port, shared *places) *framed {
+	return &framed{port: p, places: shared, conns: map[netip.AddrPort]*framedConn{}, networks: map[netip.Addr]int{}}
 }
 
 // The blocks from which virtual addresses are taken, of the client's own
@@ -117,7 +118,7 @@ func (f *framed) add(c net.Conn) *framedConn {
 		return nil
 	}
 	k := &framedConn{
-		pipe: newPipe(framedPipe), table: f, conn: c, remote: remote, network: network,
+		pipe: newPipe(framedPipe, f.places), table: f, conn: c, remote: remote, network: network,
 		addr: virtualAddr(f.made, remote.Addr().Is6()), opened: time.Now(),
 	}
 	f.made++
@@ -152,7 +153,7 @@ func (f *framed) send(b []byte, to netip.AddrPort) error {
 		f.port.count.framed.closed.Inc()
 		return ErrGone
 	}
-	if !f.port.relay.enqueue(k.pipe, b) {
+	if !k.push(b, netip.AddrPort{}) {
 		f.port.count.framed.full.Inc()
 		return ErrFull
 	}
@@ -174,7 +175,7 @@ func (f *framed) serve(c net.Conn) {
 	k.end()
 	writing.Wait()
 	f.remove(k)
-	f.port.relay.queued.Add(-int64(k.drain()))
+	k.drain()
 }
 
 // end wakes both halves of the connection.
@@ -258,8 +259,7 @@ func (k *framedConn) writeBurst(d *packet) error {
 	out := buf[:0]
 	for d != nil {
 		out = appendFrame(out, d.b[:d.n])
-		packets.Put(d)
-		k.table.port.relay.queued.Add(-1)
+		k.free(d)
 		d = nil
 		if len(out)+frameHead+maxDatagram <= framedWrite {
 			select {

@@ -161,7 +161,7 @@ func TestAddressesAreNotConfused(t *testing.T) {
 
 func TestVirtualAddresses(t *testing.T) {
 	t.Parallel()
-	f := newFramed(nil)
+	f := newFramed(nil, nil)
 	seen := map[netip.AddrPort]bool{}
 	for _, n := range []uint64{0, 1, 1<<15 - 1, 1 << 15, 1 << 23, 1 << 31, 1<<38 - 1} {
 		for _, ipv6 := range []bool{false, true} {
@@ -196,7 +196,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		return errors.Is(p.Sender(0).SendSegments(d, 100, to), ErrFull)
 	})
 	require.NoError(t, c.Close())
-	eventually(t, "gone", func() bool { return p.relay.queued.Load() == 0 && p.framed.find(to) == nil })
+	eventually(t, "gone", func() bool { return p.framed.places.taken.Load() == 0 && p.framed.find(to) == nil })
 }
 
 func TestFramedConnectionsAreBounded(t *testing.T) {

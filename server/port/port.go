@@ -100,7 +100,8 @@ func Listen(cfg Config) (*Port, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	p.relay, p.framed = newRelay(p), newFramed(p)
+	shared := new(places)
+	p.relay, p.framed = newRelay(p, shared), newFramed(p, shared)
 	for _, s := range sockets {
 		p.senders = append(p.senders, Sender{socket: s, relay: p.relay, framed: p.framed, answers: p.sessions.answers})
 	}

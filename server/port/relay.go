@@ -21,14 +21,6 @@ const (
 // pipeSize is how many datagrams wait for one TURN client.
 const pipeSize = 512
 
-// maxQueued bounds the datagrams that wait in all pipes together (2 KiB each):
-// many clients that are stuck at once must not take the memory of the machine.
-const maxQueued = 1 << 16
-
-// crowdedPipe is how many datagrams may wait for one client while half of all
-// places are taken: those that are stuck must leave room for those that read.
-const crowdedPipe = 64
-
 // retireFor is how long a closed relayed address is given to nobody else: the
 // session that used it still sends until its consent checks fail (RFC 7675).
 const retireFor = time.Minute
@@ -37,18 +29,17 @@ const retireFor = time.Minute
 // announced at start: browsers accept our own everywhere.
 type relay struct {
 	// set at construction
-	port *Port
-	ip   netip.Addr
+	port   *Port
+	ip     netip.Addr
+	places *places
 	// guarded by mu
 	mu      sync.RWMutex
 	pipes   map[uint16]*relayConn
 	retired []*relayConn // closed ones still in pipes, the oldest first
-	// atomic
-	queued atomic.Int64
 }
 
-func newRelay(p *Port) *relay {
-	r := &relay{port: p, pipes: map[uint16]*relayConn{}}
+func newRelay(p *Port, shared *places) *relay {
+	r := &relay{port: p, places: shared, pipes: map[uint16]*relayConn{}}
 	announced := p.Announced()
 	r.ip = announced[0].Addr()
 	for _, a := range announced {
@@ -88,7 +79,7 @@ func (r *relay) allocate(port int) (net.PacketConn, net.Addr, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("relay port %d: %w", port, ErrNoPort)
 	}
-	c := &relayConn{pipe: newPipe(pipeSize), relay: r, addr: netip.AddrPortFrom(r.ip, number)}
+	c := &relayConn{pipe: newPipe(pipeSize, r.places), relay: r, addr: netip.AddrPortFrom(r.ip, number)}
 	c.peer.Store(net.UDPAddrFromAddrPort(r.defaultPeer()))
 	r.pipes[number] = c
 	return c, net.UDPAddrFromAddrPort(c.addr), nil
@@ -148,26 +139,12 @@ func (r *relay) send(b []byte, to netip.AddrPort) error {
 		r.port.count.relay.closed.Inc()
 		return ErrGone
 	}
-	if !r.enqueue(c.pipe, b) {
+	if !c.push(b, netip.AddrPort{}) {
 		r.port.count.relay.full.Inc()
 		return ErrFull
 	}
 	r.port.count.relay.out.Inc()
 	return nil
-}
-
-// enqueue puts a datagram into a pipe of the relay or of a connection, for which
-// there is one bound together, and says whether there was room.
-func (r *relay) enqueue(p *pipe, b []byte) bool {
-	n := r.queued.Add(1)
-	if n > maxQueued || n > maxQueued/2 && len(p.queue) >= crowdedPipe || !p.push(b, netip.AddrPort{}) {
-		r.queued.Add(-1)
-		return false
-	}
-	if p.isClosed() { // meanwhile: nobody comes for it
-		r.queued.Add(-int64(p.drain()))
-	}
-	return true
 }
 
 // closeAll closes every relayed address.
@@ -216,7 +193,6 @@ func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c.relay.queued.Add(-1)
 	return n, c.peer.Load(), nil
 }
 
@@ -225,7 +201,7 @@ func (c *relayConn) Close() error {
 	if !c.pipe.close() {
 		return nil
 	}
-	c.relay.queued.Add(-int64(c.drain()))
+	c.drain()
 	c.relay.mu.Lock()
 	defer c.relay.mu.Unlock()
 	c.closedAt = time.Now()

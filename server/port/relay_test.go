@@ -90,7 +90,7 @@ func TestRelayReachesNothingElse(t *testing.T) {
 	}
 	require.EqualValues(t, len(inner), p.count.relay.refused.Value())
 	require.Zero(t, p.count.relay.in.Value())
-	require.Zero(t, p.relay.queued.Load(), "nor did another client get anything")
+	require.Zero(t, p.relay.places.taken.Load(), "nor did another client get anything")
 	require.NoError(t, victim.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
 	_, _, err = victim.ReadFrom(make([]byte, 100))
 	require.ErrorContains(t, err, "timeout")
@@ -105,12 +105,12 @@ func TestRelayFull(t *testing.T) {
 	}
 	require.ErrorIs(t, p.Send([]byte("x"), virtual), ErrFull)
 	require.ErrorIs(t, p.Sender(0).SendSegments([]byte("xx"), 1, virtual), ErrFull)
-	require.EqualValues(t, pipeSize, p.relay.queued.Load())
+	require.EqualValues(t, pipeSize, p.relay.places.taken.Load())
 	_, _, err := c.ReadFrom(make([]byte, 10))
 	require.NoError(t, err)
 	require.NoError(t, p.Send([]byte("x"), virtual), "there is room again")
 	require.NoError(t, c.Close())
-	require.Zero(t, p.relay.queued.Load())
+	require.Zero(t, p.relay.places.taken.Load())
 	require.ErrorIs(t, p.Send(make([]byte, maxDatagram+1), virtual), ErrGone)
 }
 
@@ -118,9 +118,9 @@ func TestRelayMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	p := open(t, "127.0.0.1:0")
 	_, virtual := allocate(t, p)
-	p.relay.queued.Store(maxQueued)
+	p.relay.places.taken.Store(maxQueued)
 	require.ErrorIs(t, p.Send([]byte("x"), virtual), ErrFull)
-	p.relay.queued.Store(0)
+	p.relay.places.taken.Store(0)
 	require.NoError(t, p.Send([]byte("x"), virtual))
 }
 
@@ -189,14 +189,14 @@ func TestRelaySurvivesAFailingSession(t *testing.T) {
 // Clients that are stuck leave room for those that read.
 func TestStuckClientsLeaveRoom(t *testing.T) {
 	t.Parallel()
-	r := newRelay(open(t, "127.0.0.1:0"))
-	r.queued.Store(maxQueued / 2)
-	waits := newPipe(pipeSize)
+	var shared places
+	shared.taken.Store(maxQueued / 2)
+	waits := newPipe(pipeSize, &shared)
 	for range crowdedPipe {
-		require.True(t, r.enqueue(waits, []byte("x")))
+		require.True(t, waits.push([]byte("x"), netip.AddrPort{}))
 	}
-	require.False(t, r.enqueue(waits, []byte("x")))
-	require.True(t, r.enqueue(newPipe(pipeSize), []byte("x")))
-	r.queued.Store(maxQueued / 4)
-	require.True(t, r.enqueue(waits, []byte("x")))
+	require.False(t, waits.push([]byte("x"), netip.AddrPort{}))
+	require.True(t, newPipe(pipeSize, &shared).push([]byte("x"), netip.AddrPort{}))
+	shared.taken.Store(maxQueued / 4)
+	require.True(t, waits.push([]byte("x"), netip.AddrPort{}))
 }

@@ -19,7 +19,7 @@ type turnPipe struct {
 }
 
 func newTurnPipe(p *Port) *turnPipe {
-	return &turnPipe{pipe: newPipe(turnQueue), port: p, local: net.UDPAddrFromAddrPort(p.local), answers: newAnswers()}
+	return &turnPipe{pipe: newPipe(turnQueue, new(places)), port: p, local: net.UDPAddrFromAddrPort(p.local), answers: newAnswers()}
 }
 
 // ReadFrom waits for the next TURN datagram.
