@@ -146,13 +146,7 @@ func slow(t testing.TB, timeout time.Duration) *Port {
 	p, err := Listen(Config{Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	p.streams.times = sniffTimes{first: timeout, agree: timeout}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
+	run(t, p)
 	return p
 }
 

@@ -1,7 +1,6 @@
 package port
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -47,13 +46,7 @@ func openTLS(t testing.TB, times sniffTimes) (*Port, *tls.Config) {
 	p, err := Listen(Config{Listen: "127.0.0.1:0", TLS: server, Metrics: metric.New()})
 	require.NoError(t, err)
 	p.streams.times = times
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
+	run(t, p)
 	return p, client
 }
 
