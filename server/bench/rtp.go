@@ -1,6 +1,10 @@
 package bench
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/heliograph/heliograph/server/bench/client"
+)
 
 // rtpHeader is the part of an RTP header that is never encrypted and that a
 // viewer looks at for every packet (RFC 3550 5.1).
@@ -11,10 +15,10 @@ type rtpHeader struct {
 	marker   bool
 }
 
-// readRTP reads the header of an RTP packet; ok is false for RTCP (RFC 5761
-// section 4) and everything that is not RTP.
+// readRTP reads the header of an RTP packet; ok is false for RTCP and everything
+// that is not RTP.
 func readRTP(b []byte) (h rtpHeader, ok bool) {
-	if len(b) < 12 || b[0]>>6 != 2 || b[1] >= 192 && b[1] <= 223 {
+	if len(b) < 12 || b[0]>>6 != 2 || client.IsRTCP(b) {
 		return h, false
 	}
 	return rtpHeader{

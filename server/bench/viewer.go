@@ -158,7 +158,7 @@ func (v *viewer) watch(ctx context.Context) error {
 
 // Packet takes what comes (client.Handler).
 func (v *viewer) Packet(b []byte, arrived int64) {
-	if len(b) > 1 && b[1] >= 192 && b[1] <= 223 { // RFC 5761 section 4
+	if client.IsRTCP(b) {
 		if plain, err := v.client.OpenRTCP(b[:0], b); err == nil {
 			v.recv.noteSenderReport(plain, arrived)
 		}

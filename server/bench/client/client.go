@@ -155,6 +155,9 @@ func (c *Client) use(k *keys) {
 	c.open.Store(true)
 }
 
+// IsRTCP tells an SRTCP packet from an SRTP one (RFC 5761 section 4).
+func IsRTCP(b []byte) bool { return len(b) > 1 && b[1] >= 192 && b[1] <= 223 }
+
 // media takes a packet that is neither STUN nor DTLS.
 func (c *Client) media(b []byte, arrived int64) {
 	if !c.open.Load() && c.keep(b, arrived) {

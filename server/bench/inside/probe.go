@@ -24,7 +24,7 @@ type probe struct {
 
 // Packet takes what comes (client.Handler).
 func (p *probe) Packet(b []byte, arrived int64) {
-	if len(b) > 1 && b[1] >= 192 && b[1] <= 223 { // RTCP
+	if client.IsRTCP(b) {
 		return
 	}
 	plain, err := p.client.OpenRTP(b[:0], b)
