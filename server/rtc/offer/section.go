@@ -50,7 +50,7 @@ func (o *Offer) addSection(m *sdp.MediaDescription, want Purpose) error {
 	if want == ToWatch && s.Mid == "" {
 		return Malformed("The m-line of %s has no mid.", s.Line)
 	}
-	if err := o.checkSection(m, want); err != nil {
+	if err := o.checkSection(&s, m, want); err != nil {
 		return err
 	}
 	if err := s.readSSRCs(m); err != nil {
@@ -103,18 +103,17 @@ func (s *Section) readSSRCs(m *sdp.MediaDescription) error {
 }
 
 // checkSection checks what concerns transport and direction of one m-section.
-func (o *Offer) checkSection(m *sdp.MediaDescription, want Purpose) error {
-	kind := m.MediaName.Media
-	if proto := strings.Join(m.MediaName.Protos, "/"); !strings.HasSuffix(proto, "TLS/RTP/SAVPF") {
-		return Unusable("The m-line of %s uses %q; only UDP/TLS/RTP/SAVPF is accepted.", kind, Clip(proto))
+func (o *Offer) checkSection(s *Section, m *sdp.MediaDescription, want Purpose) error {
+	if !strings.HasSuffix(s.Proto, "TLS/RTP/SAVPF") {
+		return Unusable("The m-line of %s uses %q; only UDP/TLS/RTP/SAVPF is accepted.", s.Line, Clip(s.Proto))
 	}
 	if _, ok := m.Attribute("rtcp-mux"); !ok {
-		return Unusable("The m-line of %s has no rtcp-mux, which is needed.", kind)
+		return Unusable("The m-line of %s has no rtcp-mux, which is needed.", s.Line)
 	}
 	if setup := o.of(m, "setup"); setup != "actpass" && setup != "active" {
-		return Unusable("The m-line of %s has setup:%s; this server is passive, so offer actpass or active.", kind, Clip(setup))
+		return Unusable("The m-line of %s has setup:%s; this server is passive, so offer actpass or active.", s.Line, Clip(setup))
 	}
-	return checkDirection(kind, o.direction(m), want)
+	return checkDirection(s.Line, o.direction(m), want)
 }
 
 func checkDirection(kind, direction string, want Purpose) error {
