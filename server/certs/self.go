@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -182,9 +181,5 @@ func (s *Self) Host() string { return "" }
 // which a person can tell it from another's.
 func (s *Self) Fingerprint() string {
 	sum := sha256.Sum256(s.current.Load().Certificate[0])
-	pairs := make([]string, len(sum))
-	for i, b := range sum {
-		pairs[i] = strings.ToUpper(hex.EncodeToString([]byte{b}))
-	}
-	return strings.Join(pairs, ":")
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }
