@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/heliograph/heliograph/server/app"
+	"github.com/heliograph/heliograph/server/certs"
 	"github.com/heliograph/heliograph/server/config"
 )
 
@@ -71,9 +72,17 @@ func settings(dir string) config.Settings {
 
 func start(t *testing.T, set config.Settings) *live {
 	t.Helper()
+	return startWith(t, set, certs.Authority{})
+}
+
+// startWith is start with an authority that gives certificates.
+func startWith(t *testing.T, set config.Settings, authority certs.Authority) *live {
+	t.Helper()
 	out, in := io.Pipe()
 	l := &live{errs: new(buffer), logs: new(buffer)}
-	a, err := app.New(t.Context(), app.Config{Settings: set, Out: in, Err: l.errs, Log: slog.New(slog.NewTextHandler(l.logs, nil))})
+	a, err := app.New(t.Context(), app.Config{
+		Settings: set, Authority: authority, Out: in, Err: l.errs, Log: slog.New(slog.NewTextHandler(l.logs, nil)),
+	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

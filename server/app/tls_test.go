@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +24,6 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
-	"github.com/heliograph/heliograph/server/app"
 	"github.com/heliograph/heliograph/server/certs"
 	"github.com/heliograph/heliograph/server/config"
 )
@@ -200,19 +197,8 @@ func TestDomain(t *testing.T) {
 	set := settings(t.TempDir())
 	set.TLS.Domain, set.PublicHosts = "live.example.com", []string{"127.0.0.1"}
 	set.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(tlsPort))
-	out, in := io.Pipe()
-	logs := new(buffer)
-	a, err := app.New(t.Context(), app.Config{Settings: set, Authority: authority, Out: in, Err: new(buffer), Log: slog.New(slog.NewTextHandler(logs, nil))})
-	require.NoError(t, err)
-	require.Equal(t, "https://live.example.com:"+strconv.Itoa(tlsPort), a.URL())
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	require.NoError(t, json.NewDecoder(out).Decode(new(any)))
+	l := startWith(t, set, authority)
+	require.Equal(t, "https://live.example.com:"+strconv.Itoa(tlsPort), l.url)
 
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true, ForceAttemptHTTP2: true}
 	transport.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -223,12 +209,12 @@ func TestDomain(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", port))
 	}
 	client := &http.Client{Transport: transport, Timeout: patience}
-	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "certificate ready") }, patience, 20*time.Millisecond, logs)
+	require.Eventually(t, func() bool { return strings.Contains(l.logs.String(), "certificate ready") }, patience, 20*time.Millisecond, l.logs)
 	res, err := client.Get("http://live.example.com/watch/harbour?x=1") // and follows to TLS
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.Equal(t, a.URL()+"/watch/harbour?x=1", res.Request.URL.String())
+	require.Equal(t, l.url+"/watch/harbour?x=1", res.Request.URL.String())
 	require.NotEmpty(t, res.Header.Get("Strict-Transport-Security"))
 	require.NotEmpty(t, res.TLS.PeerCertificates)
 }
