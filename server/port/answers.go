@@ -37,8 +37,12 @@ func newAnswers() *answers { return &answers{clients: map[netip.AddrPort]answer{
 // none says that the kernel picks the right address for everybody.
 func (t *answers) none() bool { return t.count.Load() == 0 }
 
-// to returns the address to send to a client from.
+// to returns the address to send to a client from; not valid is the kernel's
+// choice.
 func (t *answers) to(client netip.AddrPort, stun bool) netip.Addr {
+	if t.none() {
+		return netip.Addr{}
+	}
 	t.mu.RLock()
 	a := t.clients[client]
 	t.mu.RUnlock()

@@ -40,10 +40,7 @@ func (s *Sender) Send(b []byte, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return s.relay.send(b, to)
 	}
-	if s.answers.none() {
-		return s.socket.Send(b, to)
-	}
-	return s.socket.SendFrom(s.answers.to(to, isSTUN(b)), b, to)
+	return s.socket.Send(s.answers.to(to, isSTUN(b)), b, to)
 }
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
@@ -60,10 +57,7 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	case s.relay.owns(to):
 		return sendEach(b, segment, to, s.relay.send)
 	}
-	if s.answers.none() {
-		return s.socket.SendSegments(b, segment, to)
-	}
-	return s.socket.SendSegmentsFrom(s.answers.to(to, isSTUN(b)), b, segment, to)
+	return s.socket.SendSegments(s.answers.to(to, isSTUN(b)), b, segment, to)
 }
 
 // sendEach sends the datagrams that b consists of to a virtual address.

@@ -38,11 +38,8 @@ func (t *turnPipe) WriteTo(b []byte, to net.Addr) (int, error) {
 	if !ok || t.port.relay.owns(a) {
 		return 0, fmt.Errorf("write to %v: no address of a TURN client", to)
 	}
-	var from netip.Addr
-	if !t.answers.none() {
-		from = t.answers.to(a, true) // ChannelData too: it asks one address for all
-	}
-	if err := t.port.senders[0].socket.SendFrom(from, b, a); err != nil {
+	from := t.answers.to(a, true) // ChannelData too: it asks one address for all
+	if err := t.port.senders[0].socket.Send(from, b, a); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -121,7 +121,7 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort, at netip.Addr) {
 	if !answerable(from, at) {
 		at = netip.Addr{}
 	}
-	_ = r.socket.SendFrom(at, bindingAnswer(&r.answer, b, from), from) // they ask again
+	_ = r.socket.Send(at, bindingAnswer(&r.answer, b, from), from) // they ask again
 }
 
 // noteCheck notes which address of ours a check asks, before it is answered.

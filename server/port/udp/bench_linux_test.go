@@ -27,7 +27,7 @@ func BenchmarkReceive(b *testing.B) {
 // fill returns a function that puts n datagrams in a socket.
 func fill(s *Socket, n int, to netip.AddrPort) func() {
 	d := make([]byte, 1200*n)
-	return func() { _ = s.SendSegments(d, 1200, to) }
+	return func() { _ = s.SendSegments(netip.Addr{}, d, 1200, to) }
 }
 
 func receive(b *testing.B, n int, empty func() int, fill func()) {
@@ -77,21 +77,21 @@ func BenchmarkSend(b *testing.B) {
 	b.Run("one", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_ = s.Send(d[:1200], to)
+			_ = s.Send(netip.Addr{}, d[:1200], to)
 		}
 	})
 	b.Run("eight-sends", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			for i := range 8 {
-				_ = s.Send(d[i*1200:(i+1)*1200], to)
+				_ = s.Send(netip.Addr{}, d[i*1200:(i+1)*1200], to)
 			}
 		}
 	})
 	b.Run("segments-of-eight", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_ = s.SendSegments(d, 1200, to)
+			_ = s.SendSegments(netip.Addr{}, d, 1200, to)
 		}
 	})
 }

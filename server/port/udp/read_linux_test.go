@@ -43,7 +43,7 @@ func TestLinkLocal(t *testing.T) {
 	require.NoError(t, err)
 	from := in.next(t).from
 	require.NotEmpty(t, from.Addr().Zone())
-	require.NoError(t, s.SendSegments([]byte("ab"), 1, from))
+	require.NoError(t, s.SendSegments(netip.Addr{}, []byte("ab"), 1, from))
 	require.Equal(t, "ab", read(t, c)+read(t, c))
 }
 

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"bytes"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"testing"
@@ -61,7 +62,7 @@ func TestRefusingKernelLosesNothing(t *testing.T) {
 		}
 		b = b[:len(b)-100]
 		s := sockets[call%len(sockets)]
-		require.NoError(t, s.SendSegments(b, 1200, local(c)))
+		require.NoError(t, s.SendSegments(netip.Addr{}, b, 1200, local(c)))
 		var got []byte
 		for range 8 {
 			got = append(got, read(t, c)...)
@@ -90,8 +91,8 @@ func TestSendAllocatesNothing(t *testing.T) {
 		s := open(t, "udp", host, 1)[0]
 		to := local(dial(t, s))
 		for name, send := range map[string]func(){
-			"one":  func() { _ = s.Send(b[:1200], to) },
-			"ten":  func() { _ = s.SendSegments(b, 1200, to) },
+			"one":  func() { _ = s.Send(netip.Addr{}, b[:1200], to) },
+			"ten":  func() { _ = s.SendSegments(netip.Addr{}, b, 1200, to) },
 			"each": func() { _ = s.sendEach(b, 1200, way{to: to}) },
 		} {
 			require.Zero(t, testing.AllocsPerRun(200, send), "%q %s", host, name)

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestClientsAreSpread(t *testing.T) {
 				_, err = c.Write([]byte("x"))
 				require.NoError(t, err)
 			}
-			require.NoError(t, sockets[i%4].Send([]byte("answer"), local(c)))
+			require.NoError(t, sockets[i%4].Send(netip.Addr{}, []byte("answer"), local(c)))
 			require.Equal(t, "answer", read(t, c))
 			require.NoError(t, c.Close())
 		}

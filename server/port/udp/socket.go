@@ -115,31 +115,21 @@ func (s *Socket) Close() { _ = s.conn.Close() }
 // of its address.
 func (s *Socket) Cuts() bool { return s.cut.on.Load() }
 
-// Send sends one datagram. It never blocks: see ErrCongested.
-func (s *Socket) Send(b []byte, to netip.AddrPort) error { return s.send(b, way{to: to}) }
-
-// SendFrom is Send from an address of ours, for a socket bound to all of them.
-// One that is not valid leaves the choice to the kernel.
-func (s *Socket) SendFrom(from netip.Addr, b []byte, to netip.AddrPort) error {
+// Send sends one datagram from an address of ours, for a socket bound to all of
+// them. One that is not valid leaves the choice to the kernel. It never blocks:
+// see ErrCongested.
+func (s *Socket) Send(from netip.Addr, b []byte, to netip.AddrPort) error {
 	return s.send(b, way{to, from})
 }
 
 // SendSegments cuts b in datagrams of segment bytes, of which the last may be
-// shorter, and sends them, with one system call for up to 64 of them where
-// the kernel can. It never blocks: see ErrCongested.
-func (s *Socket) SendSegments(b []byte, segment int, to netip.AddrPort) error {
-	return s.sendSegments(b, segment, way{to: to})
-}
-
-// SendSegmentsFrom is SendSegments from an address of ours, as SendFrom.
-func (s *Socket) SendSegmentsFrom(from netip.Addr, b []byte, segment int, to netip.AddrPort) error {
-	return s.sendSegments(b, segment, way{to, from})
-}
-
-func (s *Socket) sendSegments(b []byte, segment int, w way) error {
+// shorter, and sends them as Send does, with one system call for up to 64 of
+// them where the kernel can. It never blocks: see ErrCongested.
+func (s *Socket) SendSegments(from netip.Addr, b []byte, segment int, to netip.AddrPort) error {
 	if segment <= 0 {
 		return fmt.Errorf("segment of %d bytes", segment)
 	}
+	w := way{to, from}
 	burst := max(segment, min(maxSegments*segment, maxBurst/segment*segment))
 	for len(b) > 0 {
 		n := min(burst, len(b))

@@ -166,7 +166,7 @@ func TestReadAfterClose(t *testing.T) {
 	s := open(t, "udp4", "127.0.0.1", 1)[0]
 	s.Close()
 	require.ErrorIs(t, NewReader(s, make(inbox, 1)).Read(), net.ErrClosed)
-	require.Error(t, s.Send([]byte("x"), netip.MustParseAddrPort("127.0.0.1:9")))
+	require.Error(t, s.Send(netip.Addr{}, []byte("x"), netip.MustParseAddrPort("127.0.0.1:9")))
 }
 
 // Cut by the kernel or one by one, all datagrams arrive, in both families.
@@ -186,8 +186,8 @@ func TestSendSegments(t *testing.T) {
 			for _, size := range []struct{ segment, count int }{{4, 1}, {4, 3}, {100, 150}, {1200, 90}, {1, 65}} {
 				sendWhole(t, s, c, size.segment, size.count)
 			}
-			require.NoError(t, s.SendSegments(nil, 100, local(c)))
-			require.Error(t, s.SendSegments([]byte("x"), 0, local(c)))
+			require.NoError(t, s.SendSegments(netip.Addr{}, nil, 100, local(c)))
+			require.Error(t, s.SendSegments(netip.Addr{}, []byte("x"), 0, local(c)))
 		}
 	}
 }
@@ -196,7 +196,7 @@ func TestSendSegments(t *testing.T) {
 func sendWhole(t *testing.T, s *Socket, c *net.UDPConn, segment, count int) {
 	t.Helper()
 	all := strings.Repeat("x", segment*(count-1)) + strings.Repeat("!", (segment+1)/2)
-	require.NoError(t, s.SendSegments([]byte(all), segment, local(c)))
+	require.NoError(t, s.SendSegments(netip.Addr{}, []byte(all), segment, local(c)))
 	for rest := all; rest != ""; {
 		n := min(segment, len(rest))
 		require.Equal(t, rest[:n], read(t, c))
@@ -207,8 +207,8 @@ func sendWhole(t *testing.T, s *Socket, c *net.UDPConn, segment, count int) {
 func TestSendErrors(t *testing.T) {
 	t.Parallel()
 	s := open(t, "udp4", "127.0.0.1", 1)[0]
-	require.Error(t, s.Send([]byte("x"), netip.AddrPort{}))
-	require.Error(t, s.Send([]byte("x"), netip.MustParseAddrPort("[::1]:9")), "an IPv4 socket")
-	require.Error(t, s.SendSegments([]byte("xx"), 1, netip.MustParseAddrPort("[::1]:9")))
-	require.Error(t, s.Send(make([]byte, 70000), local(dial(t, s))))
+	require.Error(t, s.Send(netip.Addr{}, []byte("x"), netip.AddrPort{}))
+	require.Error(t, s.Send(netip.Addr{}, []byte("x"), netip.MustParseAddrPort("[::1]:9")), "an IPv4 socket")
+	require.Error(t, s.SendSegments(netip.Addr{}, []byte("xx"), 1, netip.MustParseAddrPort("[::1]:9")))
+	require.Error(t, s.Send(netip.Addr{}, make([]byte, 70000), local(dial(t, s))))
 }
