@@ -13,6 +13,8 @@ export interface Site {
 
 /** Where IPv6 is spoken: addresses for documentation, which are routed nowhere else. */
 const six = (network: number, host: number) => `2001:db8:${network.toString(16)}::${host.toString(16)}`;
+/** The network behind a router of IPv6, without a machine's number. */
+const sixBehind = (network: number) => `2001:db8:1${network.toString(16).padStart(3, '0')}::`;
 
 /**
  * The internet: one router that joins every network. Its public addresses are those of RFC 2544, for tests of networks,
@@ -37,7 +39,7 @@ export class Internet {
     const n = ++this.#networks;
     const host = new Host(name);
     this.#machines.push(host);
-    cable({ host, name: 'eth0', addresses: [`198.18.${n}.2/30`, `${six(n, 2)}/64`] }, { host: this.router, name: `net${n}`, addresses: [`198.18.${n}.1/30`, `${six(n, 1)}/64`] });
+    cable(...this.#ends(n, host, 'eth0'));
     host.run(`ip route add default via 198.18.${n}.1; ip -6 route add default via ${six(n, 1)}`);
     return { host, address: `198.18.${n}.2`, six: six(n, 2) };
   }
@@ -71,16 +73,22 @@ export class Internet {
     for (const host of [...this.#machines, this.router]) host.remove();
   }
 
+  /** What joins a machine to this router, with public addresses: the machine's end and the router's. */
+  #ends(n: number, host: Host, name: string): [End, End] {
+    return [
+      { host, name, addresses: [`198.18.${n}.2/30`, `${six(n, 2)}/64`] },
+      { host: this.router, name: `net${n}`, addresses: [`198.18.${n}.1/30`, `${six(n, 1)}/64`] },
+    ];
+  }
+
   async #uplink(n: number, kind: string): Promise<{ router: Host; line: Line; close: () => void }> {
     const router = new Host(`router${n}`);
     router.route();
-    const near: End = { host: router, name: 'wan', addresses: [`198.18.${n}.2/30`, `${six(n, 2)}/64`] };
-    const far: End = { host: this.router, name: `net${n}`, addresses: [`198.18.${n}.1/30`, `${six(n, 1)}/64`] };
-    const line = await Line.between(near, far);
+    const line = await Line.between(...this.#ends(n, router, 'wan'));
     await line.set('delay=20ms');
     router.run(`ip route add default via 198.18.${n}.1; ip -6 route add default via ${six(n, 1)}`);
     if (kind === 'open') this.router.run(`ip route add 198.19.${n}.0/24 via 198.18.${n}.2`);
-    if (kind === 'ipv6') this.router.run(`ip -6 route add 2001:db8:1${n.toString(16).padStart(3, '0')}::/64 via ${six(n, 2)}`);
+    if (kind === 'ipv6') this.router.run(`ip -6 route add ${sixBehind(n)}/64 via ${six(n, 2)}`);
     const close = () => {
       line.close();
       router.remove();
@@ -90,7 +98,7 @@ export class Internet {
 
   #lan(n: number, kind: string, client: Host, router: Host): void {
     const network = kind === 'open' ? `198.19.${n}` : `192.168.${n}`;
-    const wide = `2001:db8:1${n.toString(16).padStart(3, '0')}::`;
+    const wide = sixBehind(n);
     const [mine, theirs] = kind === 'ipv6' ? [`${wide}2/64`, `${wide}1/64`] : [`${network}.2/24`, `${network}.1/24`];
     cable({ host: client, name: 'eth0', addresses: [mine] }, { host: router, name: 'lan', addresses: [theirs] });
     client.run(kind === 'ipv6' ? `ip -6 route add default via ${wide}1` : `ip route add default via ${network}.1`);
