@@ -11,13 +11,14 @@ import (
 // table is the house's plan; a new arrow is a decision and is made here.
 var may = map[string][]string{
 	// floor 0: pure code
-	"server/media":  {},
-	"server/metric": {},
-	"server/queue":  {},
-	"server/seqmap": {},
-	"server/ring":   {"server/media"},
-	"server/redact": {},
-	"server/retry":  {},
+	"server/media":    {},
+	"server/metric":   {},
+	"server/queue":    {},
+	"server/seqmap":   {},
+	"server/ring":     {"server/media"},
+	"server/redact":   {},
+	"server/retry":    {},
+	"server/hostname": {},
 
 	// floor 1: services that know no media
 	"server/auth":       {"server/metric"},
@@ -26,7 +27,7 @@ var may = map[string][]string{
 	"server/port/limit": {},
 	"server/port/udp":   {"server/metric"},
 	"server/netguard":   {},
-	"server/certs":      {},
+	"server/certs":      {"server/hostname"},
 
 	// floor 2: the hub
 	"server/hub":  {"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric", "server/auth"},
@@ -75,7 +76,7 @@ var may = map[string][]string{
 	"server/web": {"server/media", "server/metric", "server/auth", "server/hub"},
 
 	// floor 5: everything comes together
-	"server/config": {"server/auth", "server/store", "server/port", "server/hub", "server/rtc", "server/web", "turn"},
+	"server/config": {"server/hostname", "server/auth", "server/store", "server/port", "server/hub", "server/rtc", "server/web", "turn"},
 	"server/app": {
 		"server/media", "server/metric", "server/auth", "server/store", "server/port", "server/port/limit", "server/hub",
 		"server/rtc", "server/rtc/egress", "server/rtc/whipclient", "server/rtmp", "server/rtsp", "server/srt", "server/transcode",

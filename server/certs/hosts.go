@@ -4,9 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/heliograph/heliograph/server/hostname"
 )
 
 // maxHosts bounds the names in a certificate: a machine full of containers has
@@ -18,8 +19,6 @@ type hosts struct {
 	names     []string
 	addresses []net.IP
 }
-
-var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 // localHosts lists public and what this machine is called and has.
 func localHosts(public []string) hosts {
@@ -60,7 +59,7 @@ func (h *hosts) add(s string) {
 		return
 	}
 	s = strings.ToLower(s)
-	if len(s) <= 253 && hostName.MatchString(s) && !slices.Contains(h.names, s) {
+	if hostname.Valid(s) && !slices.Contains(h.names, s) {
 		h.names = append(h.names, s)
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/heliograph/heliograph/server/hostname"
 )
 
 // Bounds on the first user's password, in bytes: those of one that is chosen in
@@ -153,14 +154,12 @@ func checkListen(key, listen string) error {
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
-
 // CheckHost returns an error unless h is an IP address or a host's name, without a port.
 func CheckHost(h string) error {
 	if _, err := netip.ParseAddr(h); err == nil {
 		return nil
 	}
-	if len(h) > 253 || !hostName.MatchString(h) {
+	if !hostname.Valid(h) {
 		return fmt.Errorf("%q is no address and no name of a host (write it without scheme and port)", h)
 	}
 	return nil
