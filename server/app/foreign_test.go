@@ -59,7 +59,7 @@ func TestNothingIsSmuggled(t *testing.T) {
 			got, _ := io.ReadAll(conn) // until it is closed, or reset because of what lies unread
 			require.Contains(t, string(got), c.want, name)
 			require.NotContains(t, string(got), c.never, name)
-			require.NoError(t, conn.Close())
+			_ = conn.Close() // which may have been reset
 		}
 	}
 }

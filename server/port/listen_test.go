@@ -24,9 +24,10 @@ func TestSecondServerIsRefused(t *testing.T) {
 // Where only UDP is taken, nothing of the number is kept.
 func TestTakenUDPIsRefused(t *testing.T) {
 	t.Parallel()
-	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	tcp, taken, err := listenBoth("127.0.0.1:0") // a number whose TCP half nobody has
 	require.NoError(t, err)
 	defer func() { _ = taken.Close() }()
+	require.NoError(t, tcp.Close())
 	refusesUDP(t, taken)
 }
 
