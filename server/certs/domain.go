@@ -62,9 +62,11 @@ func (d *Domain) Run(ctx context.Context) error {
 		RenewCheckInterval: d.cfg.Authority.Every,
 		Logger:             log,
 	})
+	files := newStorage(filepath.Join(d.cfg.Data, folder))
+	defer files.close()
 	defer cache.Stop()
 	m.config = certmagic.New(cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: filepath.Join(d.cfg.Data, folder)},
+		Storage: files,
 		OnEvent: d.event, Logger: log,
 		// Clients that come by address, or by another name, get this one too.
 		DefaultServerName: d.cfg.Name, FallbackServerName: d.cfg.Name,
