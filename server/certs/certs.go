@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // ErrNone says that there is no certificate yet.
@@ -39,15 +40,16 @@ func settings(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), protocol
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get, NextProtos: protocols}
 }
 
-// trusted says whether the system's roots lead to the leaf of a certificate.
-func trusted(c *tls.Certificate) bool {
+// trusted says whether the system's roots lead to the leaf of a certificate
+// that is valid now.
+func trusted(c *tls.Certificate, now time.Time) bool {
 	between := x509.NewCertPool()
 	for _, der := range c.Certificate[1:] {
 		if authority, err := x509.ParseCertificate(der); err == nil {
 			between.AddCert(authority)
 		}
 	}
-	_, err := c.Leaf.Verify(x509.VerifyOptions{Intermediates: between})
+	_, err := c.Leaf.Verify(x509.VerifyOptions{Intermediates: between, CurrentTime: now})
 	return err == nil
 }
 

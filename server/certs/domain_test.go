@@ -41,7 +41,6 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-const domain = "live.example.com"
 
 // authority is an ACME server that asks for domain at two ports of this machine.
 type authority struct {
@@ -160,6 +159,7 @@ func TestDomain(t *testing.T) {
 	for _, challenge := range []string{"tls-alpn-01", "http-01"} {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
+			domain := challenge + ".example.com" // the library knows challenges by name, in all of this process
 			plain, httpPort := listen(t)
 			secure, tlsPort := listen(t)
 			a := startAuthority(t, 3600, httpPort, tlsPort)
@@ -204,6 +204,7 @@ func TestDomainIsRenewed(t *testing.T) {
 	secure, tlsPort := listen(t)
 	a := startAuthority(t, 3, httpPort, tlsPort)
 	a.Every = 200 * time.Millisecond
+	const domain = "renewed.example.com"
 	d := NewDomain(DomainConfig{Name: domain, Data: t.TempDir(), Authority: a.Authority, Log: slog.New(slog.DiscardHandler)})
 	serve(t, plain, d.Challenges(deaf))
 	serve(t, tls.NewListener(secure, d.TLS()), deaf)
@@ -220,7 +221,7 @@ func TestDomainIsRenewed(t *testing.T) {
 // Whoever asks for a challenge that was not set gets what there is anyway.
 func TestForeignChallenge(t *testing.T) {
 	t.Parallel()
-	d := NewDomain(DomainConfig{Name: domain, Data: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	d := NewDomain(DomainConfig{Name: "foreign.example.com", Data: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	w := httptest.NewRecorder()
 	d.Challenges(deaf).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/x", nil))
 	require.Equal(t, http.StatusNotFound, w.Code)
@@ -233,7 +234,7 @@ func TestDomainWithGarbage(t *testing.T) {
 	plain, httpPort := listen(t)
 	secure, tlsPort := listen(t)
 	a := startAuthority(t, 3600, httpPort, tlsPort)
-	const domain = "kept.example.com" // the library knows challenges by name, in all of this process
+	const domain = "kept.example.com"
 	data := t.TempDir()
 	var now atomic.Pointer[Domain]
 	serve(t, plain, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().Challenges(deaf).ServeHTTP(w, r) }))

@@ -24,7 +24,8 @@ type Files struct {
 	log              *slog.Logger
 	every            time.Duration
 	// owned by Run, and before it by NewFiles
-	seen [2]stamp
+	seen   [2]stamp
+	warned string // of which end of the certificate the operator was told
 	// atomic
 	current atomic.Pointer[tls.Certificate]
 	trusted atomic.Bool
@@ -53,21 +54,28 @@ func (f *Files) load() error {
 		return fmt.Errorf("reading the certificate in %s and its key in %s: %w", f.certificate, f.key, err)
 	}
 	f.current.Store(&pair)
-	f.trusted.Store(trusted(&pair))
-	f.warn(pair.Leaf.NotAfter)
+	f.log.Info("certificate read", "file", f.certificate, "expires", pair.Leaf.NotAfter)
+	f.warned = ""
+	f.judge(time.Now())
 	return nil
 }
 
-// warn says when a certificate ends soon, which nobody else may notice.
-func (f *Files) warn(end time.Time) {
-	switch left := time.Until(end); {
+// judge says whether clients take the certificate, which time changes too, and
+// once when it ends soon and once when it has, which nobody else may notice.
+func (f *Files) judge(now time.Time) {
+	pair := f.current.Load()
+	f.trusted.Store(trusted(pair, now))
+	end, warning := pair.Leaf.NotAfter, ""
+	switch left := end.Sub(now); {
 	case left < 0:
-		f.log.Warn("the certificate has expired, and clients refuse it; replace the files", "file", f.certificate, "expired", end)
+		warning = "the certificate has expired, and clients refuse it; replace the files"
 	case left < soon:
-		f.log.Warn("the certificate expires soon; replace the files", "file", f.certificate, "expires", end)
-	default:
-		f.log.Info("certificate read", "file", f.certificate, "expires", end)
+		warning = "the certificate expires soon; replace the files"
 	}
+	if warning != "" && warning != f.warned {
+		f.log.Warn(warning, "file", f.certificate, "expires", end)
+	}
+	f.warned = warning
 }
 
 // stamps returns what the files look like now. One that is missing has the
@@ -93,6 +101,7 @@ func (f *Files) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			f.look()
+			f.judge(time.Now())
 		}
 	}
 }

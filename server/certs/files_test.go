@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,35 @@ func TestSelf(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	_, err = NewSelf(file, nil, log)
 	require.Error(t, err, "no folder to keep it in")
+}
+
+// A certificate that ends says so once a week before, and once when it has.
+func TestFilesWarnOfTheirEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certificate, key := filepath.Join(dir, "live.crt"), filepath.Join(dir, "live.key")
+	pairFor(t, certificate, key, "one.example.com")
+	log := &warnings{}
+	f, err := NewFiles(certificate, key, slog.New(log))
+	require.NoError(t, err)
+	end := f.current.Load().Leaf.NotAfter
+	for _, left := range []time.Duration{8 * 24 * time.Hour, 6 * 24 * time.Hour, time.Hour, -time.Hour, -2 * time.Hour} {
+		f.judge(end.Add(-left))
+	}
+	require.Len(t, log.texts, 3)
+	require.Equal(t, "certificate read", log.texts[0])
+	require.Contains(t, log.texts[1], "expires soon")
+	require.Contains(t, log.texts[2], "has expired")
+}
+
+func TestTemporaryAddresses(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []netip.Addr{netip.MustParseAddr("2001:db8::a1b2:c3d4")}, temporary(
+		"20010db800000000000000000000000a 02 40 00 00     eth0\n"+
+			"20010db80000000000000000a1b2c3d4 02 40 00 01     eth0\n"+
+			"fe800000000000000000000000000001 02 40 20 80     eth0\n"+
+			"00 02 40 00 01     eth0\nzz 02 40 00 01 eth0\n\ngarbage\n"))
+	require.Empty(t, temporary(""))
 }
 
 func TestHostsAreBounded(t *testing.T) {

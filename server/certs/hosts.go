@@ -1,10 +1,12 @@
 package certs
 
 import (
+	"encoding/hex"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/heliograph/heliograph/server/hostname"
@@ -38,12 +40,34 @@ func localHosts(public []string) hosts {
 		h.add("127.0.0.1")
 		h.add("::1")
 	}
+	kernel, _ := os.ReadFile("/proc/net/if_inet6") // only Linux has it
+	passing := temporary(string(kernel))
 	for _, a := range all {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err == nil && !prefix.Addr().IsLinkLocalUnicast() && !slices.Contains(passing, prefix.Addr()) {
 			h.add(prefix.Addr().String())
 		}
 	}
 	return h
+}
+
+// temporary reads out of Linux's list of IPv6 addresses those that change every
+// day, for privacy (RFC 8981). With them in the certificate it would change as
+// often, and browsers would warn again.
+func temporary(kernel string) (list []netip.Addr) {
+	const flag = 0x01 // IFA_F_TEMPORARY
+	for line := range strings.Lines(kernel) {
+		field := strings.Fields(line) // address, interface, length, scope, flags, name
+		if len(field) != 6 {
+			continue
+		}
+		raw, err1 := hex.DecodeString(field[0])
+		flags, err2 := strconv.ParseUint(field[4], 16, 8)
+		if a, ok := netip.AddrFromSlice(raw); err1 == nil && err2 == nil && ok && flags&flag != 0 {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // add adds a name or address, each once; what is neither is left out.
