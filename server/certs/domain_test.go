@@ -41,7 +41,6 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-
 // authority is an ACME server that asks for domain at two ports of this machine.
 type authority struct {
 	Authority
