@@ -34,9 +34,10 @@ type framedCounters struct {
 
 // streamCounters are those of the TCP connections.
 type streamCounters struct {
-	http, turn, ice, rtmp, rtsp               *metric.Counter // by class
-	secure                                    *metric.Counter // handshakes done
-	garbage, silent, evicted, crowd, unagreed *metric.Counter // closed
+	http, turn, ice, rtmp, rtsp                     *metric.Counter // by class
+	secure                                          *metric.Counter // handshakes done
+	garbage, silent, evicted, crowd, full, unagreed *metric.Counter // closed
+
 }
 
 // sockets are the counters that the sockets themselves count on.
@@ -88,6 +89,7 @@ func newCounters(r *metric.Registry) *counters {
 			silent:   c("tcp_silent_total", "Connections closed: nothing said in time."),
 			evicted:  c("tcp_evicted_total", "Silent connections closed to make room for new ones."),
 			crowd:    c("tcp_crowd_total", "Connections closed: too many of one network."),
+			full:     c("tcp_full_total", "Connections closed: too many of all networks together."),
 			unagreed: c("tcp_tls_failed_total", "Connections closed: TLS handshake failed or not finished in time."),
 		},
 	}

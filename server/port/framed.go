@@ -2,8 +2,11 @@ package port
 
 import (
 	"errors"
+	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,6 +88,7 @@ type framedConn struct {
 	// set at construction
 	table   *framed
 	conn    net.Conn
+	raw     io.Closer      // closes conn at once, without the farewell of TLS
 	addr    netip.AddrPort // virtual
 	remote  netip.AddrPort // where the client really is
 	network netip.Addr
@@ -109,7 +113,7 @@ func (f *framed) find(a netip.AddrPort) *framedConn {
 }
 
 // add takes a connection on, or returns nil when there are too many.
-func (f *framed) add(c net.Conn) *framedConn {
+func (f *framed) add(raw io.Closer, c net.Conn) *framedConn {
 	remote := unmap(c.RemoteAddr().(*net.TCPAddr).AddrPort())
 	network := limit.Network(remote.Addr())
 	f.mu.Lock()
@@ -118,7 +122,7 @@ func (f *framed) add(c net.Conn) *framedConn {
 		return nil
 	}
 	k := &framedConn{
-		pipe: newPipe(framedPipe, f.places), table: f, conn: c, remote: remote, network: network,
+		pipe: newPipe(framedPipe, f.places), table: f, conn: c, raw: raw, remote: remote, network: network,
 		addr: virtualAddr(f.made, remote.Addr().Is6()), opened: time.Now(),
 	}
 	f.made++
@@ -138,12 +142,17 @@ func (f *framed) remove(k *framedConn) {
 
 // closeAll closes every connection and takes no more.
 func (f *framed) closeAll() {
+	for _, k := range f.shut() { // not while mu is held: they give back their places elsewhere
+		k.end()
+	}
+}
+
+// shut takes no more connections, and returns those that are there.
+func (f *framed) shut() []*framedConn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
-	for _, k := range f.conns {
-		k.end()
-	}
+	return slices.Collect(maps.Values(f.conns))
 }
 
 // send queues one datagram for the client of a virtual address.
@@ -162,11 +171,11 @@ func (f *framed) send(b []byte, to netip.AddrPort) error {
 }
 
 // serve is the life of a connection that speaks ICE over TCP.
-func (f *framed) serve(c net.Conn) {
-	k := f.add(c)
+func (f *framed) serve(raw io.Closer, c net.Conn) {
+	k := f.add(raw, c)
 	if k == nil {
 		f.port.count.framed.refused.Inc()
-		_ = c.Close()
+		_ = raw.Close()
 		return
 	}
 	var writing sync.WaitGroup
@@ -178,10 +187,11 @@ func (f *framed) serve(c net.Conn) {
 	k.drain()
 }
 
-// end wakes both halves of the connection.
+// end wakes both halves of the connection. It does not wait for a client that
+// does not read: TLS would, to say farewell.
 func (k *framedConn) end() {
 	k.close()
-	_ = k.conn.Close()
+	_ = k.raw.Close()
 }
 
 // read hands what the client sends to its session, until the client leaves,

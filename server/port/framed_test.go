@@ -204,13 +204,46 @@ func TestFramedConnectionsAreBounded(t *testing.T) {
 	a, b := net.Pipe()
 	defer func() { _ = b.Close() }()
 	for range maxFramedPerNetwork {
-		require.NotNil(t, p.framed.add(from{a}))
+		require.NotNil(t, p.framed.add(a, from{a}))
 	}
-	require.Nil(t, p.framed.add(from{a}))
-	p.framed.serve(from{a})
+	require.Nil(t, p.framed.add(a, from{a}))
+	p.framed.serve(a, from{a})
 	_, err := b.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	require.EqualValues(t, 1, p.count.framed.refused.Value())
+}
+
+// reluctant is a connection within TLS whose client does not read, so that its
+// end would have to wait.
+type reluctant struct {
+	from
+	t testing.TB
+}
+
+func (c reluctant) Close() error {
+	c.t.Error("waits for a client")
+	return nil
+}
+
+// The end of the port and of a connection waits for no client.
+func TestFramedConnectionsEndAtOnce(t *testing.T) {
+	t.Parallel()
+	p := open(t, "127.0.0.1:0")
+	a, b := net.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		p.framed.serve(a, reluctant{from{a}, t})
+		close(ended)
+	}()
+	eventually(t, "served", func() bool { return p.framed.find(virtualAddr(0, false)) != nil })
+	p.framed.closeAll()
+	<-ended
+	_, err := b.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	c, d := net.Pipe()
+	p.framed.serve(c, reluctant{from{c}, t})
+	_, err = d.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "none begins any more")
 }
 
 // from is a connection from elsewhere.

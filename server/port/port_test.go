@@ -31,13 +31,21 @@ func open(t testing.TB, listen string) *Port {
 // run runs an open port until the test ends.
 func run(t testing.TB, p *Port) {
 	t.Helper()
+	runUntil(t, p)
+}
+
+// runUntil is run for a test that wants the port to end before.
+func runUntil(t testing.TB, p *Port) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-ended)
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // dial opens a UDP socket that hears only the port's address.

@@ -126,7 +126,7 @@ func (s *streams) handOn(c *accepted, sorted net.Conn, kind Stream) {
 	}
 	if kind == StreamICE {
 		count.ice.Inc()
-		s.port.framed.serve(sorted)
+		s.port.framed.serve(c, sorted)
 		return
 	}
 	s.mu.Lock()

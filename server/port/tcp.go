@@ -40,6 +40,7 @@ type streams struct {
 	doors   map[Stream]*listener // of those who take connections
 	silent  *list.List           // of *silentConn, the oldest first
 	perAddr map[netip.Addr]crowd
+	room    room
 	// owned by run
 	serving sync.WaitGroup
 }
@@ -58,7 +59,7 @@ func newStreams(l *net.TCPListener, cfg *tls.Config, p *Port) *streams {
 	return &streams{
 		listener: l, port: p, log: p.log, tls: serverTLS(cfg), times: defaultTimes(),
 		doors:  map[Stream]*listener{StreamHTTP: newListener(l.Addr()), StreamTURN: newListener(l.Addr())},
-		silent: list.New(), perAddr: map[netip.Addr]crowd{},
+		silent: list.New(), perAddr: map[netip.Addr]crowd{}, room: roomFor(openFiles()),
 	}
 }
 
@@ -108,15 +109,11 @@ func (s *streams) admit(c *net.TCPConn) *list.Element {
 	network := limit.Network(c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.perAddr[network]
-	if s.closed || n.open >= maxOpenPerAddr && !network.IsLoopback() {
-		if !s.closed {
-			s.port.count.streams.crowd.Inc()
-		}
+	if s.closed || !s.welcome(network) {
 		_ = c.Close()
 		return nil
 	}
-	if n.silent >= maxSilentPerAddr {
+	if s.perAddr[network].silent >= maxSilentPerAddr {
 		s.evict(func(o *silentConn) bool { return o.network == network })
 	} else if s.silent.Len() >= maxSilent {
 		s.evict(func(*silentConn) bool { return true })
@@ -126,8 +123,26 @@ func (s *streams) admit(c *net.TCPConn) *list.Element {
 	return s.silent.PushBack(&silentConn{accepted: a, network: network})
 }
 
+// welcome says whether one more connection of a network may be open; mu is held.
+func (s *streams) welcome(network netip.Addr) bool {
+	switch {
+	case s.perAddr[network].open >= maxOpenPerAddr && !network.IsLoopback():
+		s.port.count.streams.crowd.Inc()
+	case s.room.none():
+		s.port.count.streams.full.Inc()
+		if s.room.say(time.Now()) {
+			s.log.Warn("connections refused: too many are open; if these are viewers, raise the limit of open files (ulimit -n), of which three quarters are for them",
+				"open", s.room.open, "files", openFiles(), "most", maxOpen)
+		}
+	default:
+		return true
+	}
+	return false
+}
+
 // add changes the counts of a network; mu is held.
 func (s *streams) add(network netip.Addr, by crowd) {
+	s.room.open += by.open
 	n := s.perAddr[network]
 	n.open += by.open
 	n.silent += by.silent
