@@ -4,18 +4,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 )
-
-// longest is what a packet may have, in bytes.
-const longest = 64 << 10
 
 // pipe carries packets from one device to the other as its link says.
 type pipe struct {
@@ -42,24 +36,12 @@ func (p *pipe) Run(ctx context.Context) error {
 }
 
 func (p *pipe) read() error {
-	buffer := make([]byte, longest)
-	for {
-		n, err := p.from.Read(buffer)
-		if errors.Is(err, os.ErrClosed) {
-			return nil
-		}
-		if errors.Is(err, unix.EIO) { // the device is down, as it is while it moves
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	return eachPacket(p.from, func(packet []byte) {
 		p.mu.Lock()
-		p.link.arrive(append([]byte(nil), buffer[:n]...), time.Now())
+		p.link.arrive(append([]byte(nil), packet...), time.Now())
 		p.mu.Unlock()
 		p.nudge()
-	}
+	})
 }
 
 func (p *pipe) write(ctx context.Context) error {

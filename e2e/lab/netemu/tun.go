@@ -3,8 +3,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,4 +29,27 @@ func openTUN(name string) (*os.File, error) {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// longest is what a packet may have, in bytes.
+const longest = 64 << 10
+
+// eachPacket hands over what a device is given, until it is closed. A packet
+// is valid until take returns.
+func eachPacket(device io.Reader, take func(packet []byte)) error {
+	buffer := make([]byte, longest)
+	for {
+		n, err := device.Read(buffer)
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if errors.Is(err, unix.EIO) { // the device is down, as it is while it moves
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		take(buffer[:n])
+	}
 }
