@@ -34,13 +34,13 @@ type streams struct {
 	log      *slog.Logger
 	tls      *tls.Config // nil for no TLS
 	times    sniffTimes
+	files    *limit.Files
 	// guarded by mu
 	mu      sync.Mutex
 	closed  bool
 	doors   map[Stream]*listener // of those who take connections
 	silent  *list.List           // of *silentConn, the oldest first
 	perAddr map[netip.Addr]crowd
-	room    room
 	// owned by run
 	serving sync.WaitGroup
 }
@@ -57,9 +57,9 @@ type silentConn struct {
 
 func newStreams(l *net.TCPListener, cfg *tls.Config, p *Port) *streams {
 	return &streams{
-		listener: l, port: p, log: p.log, tls: serverTLS(cfg), times: defaultTimes(),
+		listener: l, port: p, log: p.log, tls: serverTLS(cfg), times: defaultTimes(), files: limit.NewFiles(p.log),
 		doors:  map[Stream]*listener{StreamHTTP: newListener(l.Addr()), StreamTURN: newListener(l.Addr())},
-		silent: list.New(), perAddr: map[netip.Addr]crowd{}, room: roomFor(openFiles()),
+		silent: list.New(), perAddr: map[netip.Addr]crowd{},
 	}
 }
 
@@ -123,17 +123,14 @@ func (s *streams) admit(c *net.TCPConn) *list.Element {
 	return s.silent.PushBack(&silentConn{accepted: a, network: network})
 }
 
-// welcome says whether one more connection of a network may be open; mu is held.
+// welcome says whether one more connection of a network may be open, and takes
+// a file for it; mu is held.
 func (s *streams) welcome(network netip.Addr) bool {
 	switch {
 	case s.perAddr[network].open >= maxOpenPerAddr && !network.IsLoopback():
 		s.port.count.streams.crowd.Inc()
-	case s.room.none():
+	case !s.files.Take():
 		s.port.count.streams.full.Inc()
-		if s.room.say(time.Now()) {
-			s.log.Warn("connections refused: too many are open; if these are viewers, raise the limit of open files (ulimit -n), of which three quarters are for them",
-				"open", s.room.open, "files", openFiles(), "most", maxOpen)
-		}
 	default:
 		return true
 	}
@@ -142,7 +139,6 @@ func (s *streams) welcome(network netip.Addr) bool {
 
 // add changes the counts of a network; mu is held.
 func (s *streams) add(network netip.Addr, by crowd) {
-	s.room.open += by.open
 	n := s.perAddr[network]
 	n.open += by.open
 	n.silent += by.silent
@@ -155,6 +151,7 @@ func (s *streams) add(network netip.Addr, by crowd) {
 
 // release gives back the place of a connection that is closed.
 func (s *streams) release(network netip.Addr) {
+	s.files.Give()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(network, crowd{open: -1})

@@ -1,6 +1,6 @@
 //go:build unix
 
-package port
+package limit
 
 import "syscall"
 
@@ -9,7 +9,7 @@ import "syscall"
 func openFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return maxOpen
+		return maxConns
 	}
 	return uint64(limit.Cur)
 }

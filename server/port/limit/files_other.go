@@ -1,6 +1,6 @@
 //go:build !unix
 
-package port
+package limit
 
 // openFiles is how many files the system lets this process have open.
-func openFiles() uint64 { return maxOpen }
+func openFiles() uint64 { return maxConns }
