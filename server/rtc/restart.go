@@ -83,7 +83,7 @@ func (e *session) patch(f offer.Fragment, match string, candidates []string) (an
 	if err := f.CheckRestart(); err != nil {
 		return "", "", err
 	}
-	c, err := e.media.RestartICE()
+	c, err := e.media.RestartICE(strings.Clone(f.Password))
 	if err != nil {
 		return "", "", err
 	}

@@ -202,7 +202,7 @@ func Test_W23_NoRestartAfterTheEnd(t *testing.T) {
 		require.NotNil(t, e)
 		e.media.Close(ErrLost)
 		<-e.media.Done()
-		_, err := e.media.RestartICE()
+		_, err := e.media.RestartICE("a password of twenty-two")
 		require.ErrorIs(t, err, ErrLost)
 	})
 }

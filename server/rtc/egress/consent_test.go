@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,10 +22,13 @@ func TestSilentViewerKeepsItsPlace(t *testing.T) {
 	require.NoError(t, err)
 	c.next(t)
 	v := c.viewer
+	at := *v.to.Load()
 	v.expire(time.Now().Add(lite.Consent + time.Second))
 	require.Nil(t, v.to.Load())
 	require.NoError(t, v.Reason())
-	v.heard(time.Now())
+	v.heard(netip.MustParseAddrPort("127.0.0.1:9"), time.Now())
+	require.Nil(t, v.to.Load(), "that it is somewhere else")
+	v.heard(at, time.Now())
 	require.NotNil(t, v.to.Load())
 	for len(c.packets) > 0 {
 		<-c.packets
@@ -35,7 +39,7 @@ func TestSilentViewerKeepsItsPlace(t *testing.T) {
 	v.expire(time.Now().Add(lite.Patience + time.Second))
 	<-v.Done()
 	require.ErrorIs(t, v.Reason(), ErrLost)
-	_, err = v.RestartICE()
+	_, err = v.RestartICE("")
 	require.ErrorIs(t, err, ErrLost)
 }
 
@@ -67,7 +71,7 @@ func TestClockThatIsSetEndsNobody(t *testing.T) {
 		require.NotNil(t, c.viewer.to.Load())
 		require.NoError(t, c.viewer.Reason())
 	}
-	c.viewer.heard(setBy(time.Now(), time.Hour))
+	c.viewer.heard(*c.viewer.to.Load(), setBy(time.Now(), time.Hour))
 	c.viewer.expire(time.Now().Add(lite.Patience + time.Second))
 	require.ErrorIs(t, c.viewer.Reason(), ErrLost)
 }

@@ -4,9 +4,9 @@
 // system call for each viewer and burst.
 //
 // The server is an ICE-lite agent (RFC 8445 section 2.5) and the passive side
-// of DTLS: it answers checks and never sends one, so nothing leaves for an
-// address from which no check with the session's password came. That the check
-// came from where it says is not proved: whoever has a session and can forge
-// addresses can have its stream sent elsewhere, as with every ICE-lite agent.
-// SDP is answered here too; which door the offer came through is not known.
+// of DTLS. Whoever has a session and can forge addresses does not get its stream
+// sent to a stranger: media begin when DTLS has been finished by who gets our
+// side of it, and follow the viewer to another address only after it has answered
+// a check of ours there. SDP is answered here too; which door the offer came
+// through is not known.
 package egress

@@ -136,7 +136,7 @@ func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer
 	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
 	}
-	ice, credentials := lite.NewAgent(e.port, v)
+	ice, credentials := lite.NewAgent(e.port, v, o.Password)
 	v.ice = ice
 	if err := ice.Open(); err != nil {
 		return nil, "", fmt.Errorf("watch: %w", err)

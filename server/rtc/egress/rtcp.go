@@ -10,30 +10,30 @@ import (
 )
 
 // feedback takes an SRTCP packet from the viewer. It runs on a reader of the
-// port; what it costs is bounded for each viewer.
-func (v *Viewer) feedback(b []byte) { v.feedbackAt(b, time.Now()) }
+// port; what it costs is bounded for each viewer. It tells whether the packet
+// was authentic.
+func (v *Viewer) feedback(b []byte) (ok bool) { return v.feedbackAt(b, time.Now()) }
 
-func (v *Viewer) feedbackAt(b []byte, now time.Time) {
+func (v *Viewer) feedbackAt(b []byte, now time.Time) (ok bool) {
 	count := v.engine.count
 	plain, sent, err := v.in.open(b, now)
 	switch {
 	case errors.Is(err, feedback.ErrFlood):
 		count.dropped.add(dropFlood, 1)
-		return
+		return false
 	case errors.Is(err, feedback.ErrForged):
 		count.dropped.add(dropForged, 1)
-		return
+		return false
 	case err != nil:
 		count.badRTCP.Inc()
-		return
+		return false
 	}
-	v.heard(now)
 	d := v.digest(plain, now)
 	d.Packets = sent
 	keyframe, abusive := v.in.judge(d, now)
 	if abusive {
 		go v.Close(ErrAbusive) // a reader of the port waits for nobody
-		return
+		return true
 	}
 	count.keyframes.Add(uint64(d.Keyframes))
 	if keyframe {
@@ -44,6 +44,7 @@ func (v *Viewer) feedbackAt(b []byte, now time.Time) {
 	if v.wishes.unheard() {
 		v.shard.post(v, (*shard).heed)
 	}
+	return true
 }
 
 // digest keeps what the shard has to know in the viewer's wishes and returns what

@@ -21,6 +21,11 @@ import (
 // a stream's audio to its video.
 const cname = "heliograph"
 
+// keepFor is how long after it was last heard a viewer keeps its address from
+// others: clients check at least every 6 s (RFC 7675 section 5.1), and one check
+// may get lost.
+const keepFor = 15 * time.Second
+
 // Viewer is one WebRTC client that is sent one stream.
 type Viewer struct {
 	// set at construction
@@ -117,7 +122,7 @@ func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
 	if o.Fingerprint != v.dtls.Fingerprint() {
 		return "", handshake.ErrFingerprint
 	}
-	c, err := v.RestartICE()
+	c, err := v.RestartICE(o.Password)
 	if err != nil {
 		return "", err
 	}
@@ -128,10 +133,10 @@ func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
 	return v.answer(o, c, version), nil
 }
 
-// RestartICE is Restart for a client that sends no offer: it returns the new
-// credentials.
-func (v *Viewer) RestartICE() (lite.Credentials, error) {
-	c, err := v.ice.Restart()
+// RestartICE is Restart for a client that sends no offer but its new password:
+// it returns the new credentials.
+func (v *Viewer) RestartICE(password string) (lite.Credentials, error) {
+	c, err := v.ice.Restart(password)
 	if reason := v.Reason(); reason != nil {
 		return c, reason
 	}
@@ -143,15 +148,18 @@ func (v *Viewer) Receive(b []byte, from netip.AddrPort) {
 	switch {
 	case len(b) < 2:
 	case b[0] < 4:
-		if !v.ice.Check(b, from) {
+		switch v.ice.Check(b, from) {
+		case lite.Forged:
 			v.engine.count.badChecks.Inc()
-			return
+		case lite.Here:
+			v.heard(from, time.Now())
 		}
-		v.heard(time.Now())
 	case b[0] >= 20 && b[0] < 64:
 		v.dtls.Receive(b, v.engine.port.Remote(from)) // which counts handshakes by network
 	case b[0] >= 128 && b[0] < 192 && b[1] >= 192 && b[1] < 224: // RFC 5761 section 4
-		v.feedback(b)
+		if v.feedback(b) {
+			v.heard(from, time.Now())
+		}
 	}
 }
 
@@ -165,12 +173,16 @@ func (v *Viewer) Moved(to netip.AddrPort) {
 }
 
 // heard notes that something authentic came, which is the viewer's consent to
-// go on.
-func (v *Viewer) heard(now time.Time) {
-	v.lastTime.Store(int64(now.Sub(v.created))) // by a clock that nobody sets
-	if v.to.Load() == nil {
+// go on if it is from where it is sent to.
+func (v *Viewer) heard(from netip.AddrPort, now time.Time) {
+	switch to := v.to.Load(); {
+	case to != nil && *to == from:
+	case to == nil && v.ice.At(from):
 		v.ice.Resume()
+	default:
+		return
 	}
+	v.lastTime.Store(int64(now.Sub(v.created))) // by a clock that nobody sets
 }
 
 // expire stops sending to a viewer that is not heard, and in the end closes it:
@@ -187,6 +199,8 @@ func (v *Viewer) expire(now time.Time) {
 		v.Close(ErrLost)
 	case silence > lite.Consent:
 		v.ice.Lapse()
+	case silence < keepFor:
+		v.ice.Keep()
 	}
 }
 

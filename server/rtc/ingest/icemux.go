@@ -13,6 +13,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 // muxQueue is how many datagrams may wait for pion's reader: 0.1 s at a
@@ -53,13 +54,13 @@ func isSTUN(b []byte) bool      { return len(b) > 0 && b[0] < 4 } // RFC 7983 se
 func (m *iceMux) ufrag() string { return m.credentials.Ufrag }
 
 // newICEMux registers credentials at the port until Close.
-func newICEMux(p *port.Port, theirs string, count *counters) (*iceMux, error) {
+func newICEMux(p *port.Port, o *offer.Offer, count *counters) (*iceMux, error) {
 	if len(p.Announced()) == 0 {
 		return nil, errors.New("the port announces no address")
 	}
-	m := &iceMux{port: p, count: count, theirs: theirs, created: time.Now()}
+	m := &iceMux{port: p, count: count, theirs: o.Ufrag, created: time.Now()}
 	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
-	m.agent, m.credentials = lite.NewAgent(p, m)
+	m.agent, m.credentials = lite.NewAgent(p, m, o.Password)
 	return m, m.agent.Open()
 }
 
@@ -69,13 +70,14 @@ func (m *iceMux) Receive(b []byte, from netip.AddrPort) {
 		m.conn.push(b)
 		return
 	}
-	if !m.agent.Check(b, from) {
+	switch m.agent.Check(b, from) {
+	case lite.Forged:
 		m.count.badChecks.Inc()
-		return
-	}
-	m.heard(time.Now())
-	if !m.known.Load() {
-		m.introduce()
+	case lite.Here:
+		m.heard(time.Now())
+		if !m.known.Load() {
+			m.introduce()
+		}
 	}
 }
 

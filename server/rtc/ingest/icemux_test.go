@@ -14,6 +14,7 @@ import (
 
 	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/rtc/lite"
+	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
 type nobody struct{}
@@ -29,7 +30,7 @@ func newMux(t *testing.T) (*iceMux, *port.Port) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
-	mux, err := newICEMux(p, "them", newCounters(nil))
+	mux, err := newICEMux(p, &offer.Offer{Ufrag: "them", Password: "the client's password"}, newCounters(nil))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = mux.Close() })
 	return mux, p

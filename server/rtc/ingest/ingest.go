@@ -52,7 +52,7 @@ func New(p *port.Port, m *metric.Registry) *Ingest {
 // candidates. It returns an *offer.Error for an offer that cannot be answered.
 // The publication waits: call Start once the hub has taken it, else Discard.
 func (i *Ingest) Answer(ctx context.Context, o *offer.Offer, log *slog.Logger) (*Publisher, string, error) {
-	mux, err := newICEMux(i.port, o.Ufrag, i.count)
+	mux, err := newICEMux(i.port, o, i.count)
 	if err != nil {
 		return nil, "", fmt.Errorf("opening the port for a publication: %w", err)
 	}

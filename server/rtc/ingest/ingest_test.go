@@ -244,7 +244,7 @@ func TestRestartedPublisherGoesOn(t *testing.T) {
 	s.connected(t)
 	s.sends(t)
 	first := s.pub.mux.credentials
-	unused, err := s.pub.RestartICE()
+	unused, err := s.pub.RestartICE("")
 	require.NoError(t, err)
 	require.NotEqual(t, first.Ufrag, unused.Ufrag)
 	s.sends(t) // over the old path
@@ -274,7 +274,7 @@ func TestRestartedPublisherGoesOn(t *testing.T) {
 
 	s.pub.Close(hub.ErrEnded)
 	require.ErrorIs(t, s.ended(t), hub.ErrEnded)
-	_, err = s.pub.RestartICE()
+	_, err = s.pub.RestartICE("")
 	require.ErrorIs(t, err, hub.ErrEnded)
 }
 

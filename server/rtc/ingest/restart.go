@@ -36,11 +36,11 @@ func sectionsOf(o *offer.Offer) []string {
 	return list
 }
 
-// RestartICE begins a new ICE generation (RFC 8445 section 9) and returns its
-// credentials. Media go on over the old path until the client has proved a new
+// RestartICE begins a new ICE generation (RFC 8445 section 9) with a client that
+// gave its new password, and returns the credentials of ours. Media go on over the old path until the client has proved a new
 // one.
-func (p *Publisher) RestartICE() (lite.Credentials, error) {
-	c, err := p.mux.agent.Restart()
+func (p *Publisher) RestartICE(password string) (lite.Credentials, error) {
+	c, err := p.mux.agent.Restart(password)
 	if reason := p.Reason(); reason != nil {
 		return c, reason
 	}
@@ -57,7 +57,7 @@ func (p *Publisher) Restart(o *offer.Offer) (answer string, err error) {
 	if !slices.Equal(sectionsOf(o), p.agreed.sections) {
 		return "", offer.Unusable("The offer has other m-lines than the first. To change the media, start a new session.")
 	}
-	c, err := p.RestartICE()
+	c, err := p.RestartICE(o.Password)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/heliograph/heliograph/server/port"
 )
 
@@ -31,28 +33,51 @@ type Owner interface {
 	Moved(to netip.AddrPort)
 }
 
+// Finding is what a STUN message has shown.
+type Finding uint8
+
+// The findings.
+const (
+	Forged    Finding = iota // nothing: who sent it does not know the password
+	Elsewhere                // the client may be at another address than where is sent
+	Here                     // the client is where is sent
+)
+
 // Agent is the ICE agent of one session: it answers checks, learns from them
 // where the client is, and goes over to new credentials when ICE is restarted.
-// Nothing is sent to an address from which no check with the password came.
+//
+// What is sent goes to the first address from which a check with the password
+// came; that the client is there, the handshake of DTLS has to show before any
+// media. It goes to another one only after the client has answered a check of
+// ours there: so nobody who can forge addresses has a stream sent to a stranger.
 type Agent struct {
 	// set at construction
-	port  *port.Port
-	owner Owner
+	port   *port.Port
+	owner  Owner
+	proofs *rate.Limiter // checks of ours
 
 	// guarded by mu
 	mu      sync.Mutex
-	current Credentials
-	next    Credentials // of a restart that the client has not gone over to; zero for none
+	current generation
+	next    generation // of a restart that the client has not gone over to; zero for none
 	at      netip.AddrPort
 	checked time.Time // the last check from at
+	proof   *proof    // of another address; nil for none
 	lapsed  bool      // nothing may be sent there for now
 	closed  bool
 }
 
-// NewAgent returns an agent with its first credentials.
-func NewAgent(p *port.Port, owner Owner) (*Agent, Credentials) {
-	c := NewCredentials()
-	return &Agent{port: p, owner: owner, current: c}, c
+// generation is what both sides have for the time between two restarts.
+type generation struct {
+	Credentials
+	client string // the client's password
+}
+
+// NewAgent returns an agent with its first credentials. client is the password
+// that the client gave (ice-pwd).
+func NewAgent(p *port.Port, owner Owner, client string) (*Agent, Credentials) {
+	g := generation{NewCredentials(), client}
+	return &Agent{port: p, owner: owner, proofs: rate.NewLimiter(rate.Every(proofsEvery), proofsBurst), current: g}, g.Credentials
 }
 
 // Open registers the owner at the port until Close: it may be called from now
@@ -61,8 +86,8 @@ func (a *Agent) Open() error { return a.port.Register(a.current.Ufrag, a.owner) 
 
 // Restart begins a new ICE generation (RFC 8445 section 9). The older one goes
 // on until the client has nominated a path with the new one, or for ever when it
-// never does.
-func (a *Agent) Restart() (Credentials, error) {
+// never does. client is the client's new password.
+func (a *Agent) Restart(client string) (Credentials, error) {
 	c := NewCredentials()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,32 +100,39 @@ func (a *Agent) Restart() (Credentials, error) {
 	if a.next.Ufrag != "" {
 		a.keep() // checks of it may have come from there
 		a.port.Unregister(a.next.Ufrag)
+		a.dropProof()
 	}
-	a.next = c
+	a.next = generation{c, client}
 	return c, nil
 }
 
-// Check takes a STUN message from the port. A check that proves knowledge of
-// the password is answered; ok is false for any other, which is dropped.
-func (a *Agent) Check(b []byte, from netip.AddrPort) (ok bool) {
+// Check takes a STUN message from the port and tells what it shows. A check that
+// proves knowledge of the password is answered; so is one of ours, by the
+// client. Anything else is dropped.
+func (a *Agent) Check(b []byte, from netip.AddrPort) Finding {
+	if isAnswer(b) {
+		return a.proven(b, from)
+	}
 	k, ok := ParseCheck(b)
 	if !ok {
-		return false
+		return Forged
 	}
-	c := a.credentials(k.Ufrag)
-	if c.Ufrag == "" || !k.ProvenBy(c) {
-		return false
+	g := a.generation(k.Ufrag)
+	if g.Ufrag == "" || !k.ProvenBy(g.Credentials) {
+		return Forged
 	}
-	a.prove(c, from, k.Nominated)
-	if answer := k.Answer(c, a.port.Remote(from)); answer != nil {
+	found, wanted := a.find(k, from)
+	if answer := k.Answer(g.Credentials, a.port.Remote(from)); answer != nil {
 		_ = a.port.Send(answer, from) // a check that is not answered is sent again
 	}
-	return true
+	if wanted {
+		a.demand(k, g, from)
+	}
+	return found
 }
 
-// credentials returns ours with a name, the zero Credentials when there are
-// none.
-func (a *Agent) credentials(ufrag string) Credentials {
+// generation returns ours with a name, the zero one when there is none.
+func (a *Agent) generation(ufrag string) generation {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch ufrag {
@@ -109,32 +141,49 @@ func (a *Agent) credentials(ufrag string) Credentials {
 	case a.current.Ufrag:
 		return a.current
 	}
-	return Credentials{}
+	return generation{}
 }
 
-// prove notes that the client is at from. It follows the client's nomination;
-// before one, and when the chosen address has gone quiet, any address that
-// proved itself is taken.
-func (a *Agent) prove(c Credentials, from netip.AddrPort, nominated bool) {
+// find takes an authentic check. The client's nomination is followed; before
+// one, and when the chosen address has gone quiet, any address is good. wanted
+// says that this one would be, if the client proved that it is there.
+func (a *Agent) find(k Check, from netip.AddrPort) (found Finding, wanted bool) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return
+		return Forged, false
 	}
-	a.port.Learn(from, c.Ufrag)
-	renewed := c.Ufrag == a.next.Ufrag
+	a.port.Learn(from, k.Ufrag)
 	switch {
-	case a.at == from && (!renewed || !nominated):
-		a.checked = now
-		a.resume()
-	case nominated || !a.at.IsValid() || now.Sub(a.checked) > quietAddress:
-		a.at, a.checked, a.lapsed = from, now, false
-		a.owner.Moved(from)
-		if renewed {
-			a.port.Unregister(a.current.Ufrag)
-			a.current, a.next = a.next, Credentials{}
-		}
+	case !a.at.IsValid():
+		a.move(from, k.Ufrag)
+		return Here, false
+	case a.at != from:
+		return Elsewhere, k.Nominated || now.Sub(a.checked) > quietAddress
+	case k.Nominated: // the last word of a client that has another address
+		a.dropProof()
+		a.adopt(k.Ufrag)
+	}
+	a.checked = now
+	a.resume()
+	return Here, false
+}
+
+// move has everything sent to another address from now on; mu is held.
+func (a *Agent) move(to netip.AddrPort, ufrag string) {
+	a.dropProof()
+	a.at, a.checked, a.lapsed = to, time.Now(), false
+	a.owner.Moved(to)
+	a.adopt(ufrag)
+}
+
+// adopt ends the older generation when the client has chosen the newer; mu is
+// held.
+func (a *Agent) adopt(ufrag string) {
+	if ufrag == a.next.Ufrag {
+		a.port.Unregister(a.current.Ufrag)
+		a.current, a.next = a.next, generation{}
 	}
 }
 
@@ -172,6 +221,13 @@ func (a *Agent) Resume() {
 	a.resume()
 }
 
+// At tells whether the client is known to be at an address.
+func (a *Agent) At(from netip.AddrPort) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at == from && a.at.IsValid()
+}
+
 // resume is Resume while mu is held.
 func (a *Agent) resume() {
 	if a.lapsed && !a.closed {
@@ -188,9 +244,10 @@ func (a *Agent) Close() {
 		return
 	}
 	a.closed = true
+	a.dropProof()
 	a.port.Unregister(a.current.Ufrag)
 	if a.next.Ufrag != "" {
 		a.port.Unregister(a.next.Ufrag)
 	}
-	a.current, a.next = Credentials{}, Credentials{}
+	a.current, a.next = generation{}, generation{}
 }

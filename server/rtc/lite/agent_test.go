@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/heliograph/heliograph/server/port"
@@ -29,17 +30,33 @@ func (o *owner) Moved(to netip.AddrPort) {
 	o.to = to
 }
 
+func (o *owner) where() netip.AddrPort {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to
+}
+
 type nobody struct{}
 
 func (nobody) Receive([]byte, netip.AddrPort) {}
 
-// session is an agent with two addresses of its client.
+// theirs is the password of the client.
+const theirs = "the password of the client"
+
+// session is an agent with two places of its client.
 type session struct {
 	*Agent
 	owner *owner
 	first Credentials
 	ports *port.Port
-	a, b  netip.AddrPort
+	a, b  *place
+}
+
+// place is an address of a client, or of whom somebody takes for one.
+type place struct {
+	netip.AddrPort
+	t      *testing.T
+	socket net.PacketConn
 }
 
 func newSession(t *testing.T) *session {
@@ -51,18 +68,50 @@ func newSession(t *testing.T) *session {
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f := &session{owner: &owner{}, ports: p, a: bind(t), b: bind(t)}
-	f.Agent, f.first = NewAgent(p, f.owner)
+	f.Agent, f.first = NewAgent(p, f.owner, theirs)
 	require.NoError(t, f.Open())
 	t.Cleanup(f.Close)
 	return f
 }
 
-func bind(t *testing.T) netip.AddrPort {
+func bind(t *testing.T) *place {
 	t.Helper()
 	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+	return &place{AddrPort: c.LocalAddr().(*net.UDPAddr).AddrPort(), t: t, socket: c}
+}
+
+// check returns the next check that comes here; answers are passed over.
+func (p *place) check() *stun.Message {
+	p.t.Helper()
+	b := make([]byte, 1500)
+	for {
+		require.NoError(p.t, p.socket.SetReadDeadline(time.Now().Add(10*time.Second)))
+		n, _, err := p.socket.ReadFrom(b)
+		require.NoError(p.t, err)
+		m := &stun.Message{Raw: append([]byte(nil), b[:n]...)}
+		require.NoError(p.t, m.Decode())
+		if m.Type == stun.BindingRequest {
+			return m
+		}
+	}
+}
+
+// answerTo is what a client answers to a check of ours.
+func answerTo(check *stun.Message, password string) []byte {
+	return stun.MustBuild(check, stun.BindingSuccess, &stun.XORMappedAddress{IP: net.IPv4(192, 0, 2, 1), Port: 9},
+		stun.NewShortTermIntegrity(password), stun.Fingerprint).Raw
+}
+
+// goes has the client be found at a new place.
+func (f *session) goes(c Credentials, nominate bool, to *place) {
+	to.t.Helper()
+	before := f.owner.where()
+	require.Equal(to.t, Elsewhere, f.Check(checkFor(c, c.Password, nominate), to.AddrPort))
+	require.Equal(to.t, before, f.owner.where(), "nothing goes there yet")
+	require.Equal(to.t, Here, f.Check(answerTo(to.check(), theirs), to.AddrPort))
+	require.Equal(to.t, to.AddrPort, f.owner.where())
 }
 
 // quiet lets the chosen address have been silent for a while.
@@ -84,20 +133,18 @@ func (f *session) free(c Credentials) bool {
 func TestAgentFollowsItsClient(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.False(t, f.Check([]byte("garbage"), f.a))
-	require.False(t, f.Check(checkFor(f.first, "wrong", true), f.a))
-	require.False(t, f.Check(checkFor(Credentials{}, "", true), f.a))
-	require.False(t, f.owner.to.IsValid(), "nothing goes to an address that was not proved")
+	require.Equal(t, Forged, f.Check([]byte("garbage"), f.a.AddrPort))
+	require.Equal(t, Forged, f.Check(checkFor(f.first, "wrong", true), f.a.AddrPort))
+	require.Equal(t, Forged, f.Check(checkFor(Credentials{}, "", true), f.a.AddrPort))
+	require.False(t, f.owner.where().IsValid(), "nothing goes to an address that was not proved")
 
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.a))
-	require.Equal(t, f.a, f.owner.to, "the first is taken without being nominated")
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.b))
-	require.Equal(t, f.a, f.owner.to, "another is not, as long as the first is alive")
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, true), f.b))
-	require.Equal(t, f.b, f.owner.to, "but when it is nominated")
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
+	require.Equal(t, f.a.AddrPort, f.owner.where(), "the first is taken without being nominated")
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, false), f.b.AddrPort))
+	require.Nil(t, f.proof, "another is not, as long as the first is alive")
+	f.goes(f.first, true, f.b) // but when it is nominated
 	f.quiet()
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.a))
-	require.Equal(t, f.a, f.owner.to, "or the other has gone quiet")
+	f.goes(f.first, false, f.a) // or the other has gone quiet
 }
 
 // The older generation lasts until the client has chosen a path with the newer,
@@ -105,39 +152,39 @@ func TestAgentFollowsItsClient(t *testing.T) {
 func TestAgentRestarts(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, true), f.a))
-	unused, err := f.Restart()
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	unused, err := f.Restart(theirs)
 	require.NoError(t, err)
-	second, err := f.Restart()
+	require.Equal(t, Elsewhere, f.Check(checkFor(unused, unused.Password, true), f.b.AddrPort))
+	second, err := f.Restart(theirs)
 	require.NoError(t, err)
 	require.True(t, f.free(unused))
-	require.False(t, f.Check(checkFor(unused, unused.Password, true), f.b))
+	require.Equal(t, Forged, f.Check(answerTo(f.b.check(), theirs), f.b.AddrPort), "to a check of the unused")
+	require.Equal(t, Forged, f.Check(checkFor(unused, unused.Password, true), f.b.AddrPort))
 
-	require.True(t, f.Check(checkFor(second, second.Password, false), f.b))
-	require.Equal(t, f.a, f.owner.to, "media go on over the old path")
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.a))
-	require.True(t, f.Check(checkFor(second, second.Password, true), f.b))
-	require.Equal(t, f.b, f.owner.to)
+	require.Equal(t, Elsewhere, f.Check(checkFor(second, second.Password, false), f.b.AddrPort))
+	require.Equal(t, f.a.AddrPort, f.owner.where(), "media go on over the old path")
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
+	f.goes(second, true, f.b)
 	require.True(t, f.free(f.first))
-	require.False(t, f.Check(checkFor(f.first, f.first.Password, true), f.a))
+	require.Equal(t, Forged, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
 
-	third, err := f.Restart()
+	third, err := f.Restart(theirs)
 	require.NoError(t, err)
-	require.True(t, f.Check(checkFor(third, third.Password, true), f.b), "the same address as before")
+	require.Equal(t, Here, f.Check(checkFor(third, third.Password, true), f.b.AddrPort), "the same address as before")
 	require.True(t, f.free(second))
-	fourth, err := f.Restart()
+	fourth, err := f.Restart(theirs)
 	require.NoError(t, err)
 	f.quiet()
-	require.True(t, f.Check(checkFor(fourth, fourth.Password, false), f.a))
-	require.Equal(t, f.a, f.owner.to, "the old path is dead")
+	f.goes(fourth, false, f.a) // the old path is dead
 	require.True(t, f.free(third))
 
 	f.Close()
 	f.Close()
 	require.True(t, f.free(fourth))
-	_, err = f.Restart()
+	_, err = f.Restart(theirs)
 	require.ErrorIs(t, err, ErrClosed)
-	require.False(t, f.Check(checkFor(fourth, fourth.Password, true), f.a))
+	require.Equal(t, Forged, f.Check(checkFor(fourth, fourth.Password, true), f.a.AddrPort))
 }
 
 // A generation that is given up does not take the address with it that media
@@ -149,11 +196,11 @@ func TestAgentKeepsItsAddress(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	at := c.LocalAddr().(*net.UDPAddr).AddrPort()
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, true), at))
-	unused, err := f.Restart()
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), at))
+	unused, err := f.Restart(theirs)
 	require.NoError(t, err)
-	require.True(t, f.Check(checkFor(unused, unused.Password, false), at))
-	_, err = f.Restart()
+	require.Equal(t, Here, f.Check(checkFor(unused, unused.Password, false), at))
+	_, err = f.Restart(theirs)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := c.Write([]byte("\x80media"))
@@ -168,23 +215,25 @@ func TestAgentLapses(t *testing.T) {
 	f := newSession(t)
 	f.Lapse()
 	f.Resume()
-	require.False(t, f.owner.to.IsValid(), "there was nothing yet")
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, true), f.a))
+	require.False(t, f.owner.where().IsValid(), "there was nothing yet")
+	require.False(t, f.At(netip.AddrPort{}))
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
 	f.Lapse()
-	require.False(t, f.owner.to.IsValid())
+	require.False(t, f.owner.where().IsValid())
+	require.True(t, f.At(f.a.AddrPort))
+	require.False(t, f.At(f.b.AddrPort))
 	f.Resume()
-	require.Equal(t, f.a, f.owner.to)
+	require.Equal(t, f.a.AddrPort, f.owner.where())
 	f.Lapse()
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.a))
-	require.Equal(t, f.a, f.owner.to)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
+	require.Equal(t, f.a.AddrPort, f.owner.where())
 	f.Lapse()
 	f.quiet()
-	require.True(t, f.Check(checkFor(f.first, f.first.Password, false), f.b))
-	require.Equal(t, f.b, f.owner.to)
+	f.goes(f.first, false, f.b)
 	f.Lapse()
 	f.Close()
 	f.Resume()
-	require.False(t, f.owner.to.IsValid())
+	require.False(t, f.owner.where().IsValid())
 }
 
 func TestFragment(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package lite is what every ICE-lite agent of this server has in common (RFC
 // 8445 section 2.5): credentials, the answer to a connectivity check, and an
-// Agent for sessions that last. It knows no media and no signalling.
+// Agent for sessions that last, which makes sure of where its client is. It
+// knows no media and no signalling.
 package lite
 
 import (
@@ -33,6 +34,7 @@ func NewCredentials() Credentials {
 type Check struct {
 	Ufrag     string // ours, to which the check is addressed
 	Nominated bool   // the client wants this pair (RFC 8445 section 7.1.2)
+	theirs    string // the client's own name, as it stands behind ours
 	message   *stun.Message
 }
 
@@ -44,8 +46,8 @@ func ParseCheck(b []byte) (Check, bool) {
 	if m.Decode() != nil || m.Type != stun.BindingRequest || username.GetFrom(m) != nil {
 		return Check{}, false
 	}
-	ufrag, _, _ := strings.Cut(string(username), ":")
-	return Check{Ufrag: ufrag, Nominated: m.Contains(stun.AttrUseCandidate), message: m}, true
+	ufrag, theirs, _ := strings.Cut(string(username), ":")
+	return Check{Ufrag: ufrag, Nominated: m.Contains(stun.AttrUseCandidate), theirs: theirs, message: m}, true
 }
 
 // ProvenBy says whether the one who sent the check knows the password.

@@ -32,6 +32,7 @@ const (
 // holds on to the text that it was read from.
 type Offer struct {
 	Ufrag       string // ICE user fragment of the client
+	Password    string // ICE password of the client
 	Fingerprint Fingerprint
 	Sections    []Section
 	desc        *sdp.SessionDescription
@@ -135,8 +136,8 @@ func (o *Offer) checkSession() error {
 	if _, lite := o.desc.Attribute("ice-lite"); lite {
 		return Unusable("The offer is ICE-lite and so is this server: neither would begin. Offer with a full ICE agent.")
 	}
-	o.Ufrag = strings.Clone(o.find("ice-ufrag"))
-	if o.Ufrag == "" || o.find("ice-pwd") == "" {
+	o.Ufrag, o.Password = strings.Clone(o.find("ice-ufrag")), strings.Clone(o.find("ice-pwd"))
+	if o.Ufrag == "" || o.Password == "" {
 		return Malformed("The SDP has no ice-ufrag or no ice-pwd.")
 	}
 	hash, value, _ := strings.Cut(o.find("fingerprint"), " ")

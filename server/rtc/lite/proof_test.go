@@ -1,0 +1,148 @@
+package lite
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/stretchr/testify/require"
+)
+
+// Our check is what a full agent answers (RFC 8445 section 7.1), and only its
+// authentic answer, from where it went, moves the session.
+func TestOnlyTheAnswerToOurCheckMoves(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	ours := f.b.check()
+	require.NoError(t, ours.Check(stun.NewShortTermIntegrity(theirs), stun.Fingerprint))
+	require.True(t, ours.Contains(stun.AttrICEControlled))
+	require.True(t, ours.Contains(stun.AttrPriority))
+	var name stun.Username
+	require.NoError(t, name.GetFrom(ours))
+	require.Equal(t, "them:"+f.first.Ufrag, name.String())
+
+	for why, b := range map[string][]byte{
+		"its password": answerTo(ours, "another password"),
+		"our password": answerTo(ours, f.first.Password),
+		"another one":  answerTo(stun.MustBuild(stun.TransactionID, stun.BindingRequest), theirs),
+		"cut":          answerTo(ours, theirs)[:40],
+		"an error":     stun.MustBuild(ours, stun.BindingError, stun.NewShortTermIntegrity(theirs)).Raw,
+	} {
+		require.Equal(t, Forged, f.Check(b, f.b.AddrPort), why)
+	}
+	answer := answerTo(ours, theirs)
+	require.Equal(t, Forged, f.Check(answer, f.a.AddrPort), "from another address")
+	require.Equal(t, f.a.AddrPort, f.owner.where())
+	require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
+	require.Equal(t, f.b.AddrPort, f.owner.where())
+
+	f.goes(f.first, true, f.a)
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Forged, f.Check(answer, f.b.AddrPort), "the answer of the time before")
+	require.Equal(t, f.a.AddrPort, f.owner.where())
+	f.Close()
+	require.Equal(t, Forged, f.Check(answerTo(f.b.check(), theirs), f.b.AddrPort))
+}
+
+// Whoever forges addresses makes us send next to nothing, however many checks
+// it sends: to one stranger, or to many.
+func TestForgedAddressIsSentNextToNothing(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	strangers := []*place{f.b, bind(t), bind(t)}
+	begun := time.Now()
+	for range 100 {
+		for _, s := range strangers {
+			require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), s.AddrPort))
+		}
+	}
+	f.Close() // so that no more comes
+	most := proofsBurst + 1 + int(time.Since(begun)/proofsEvery)
+	checks := 0
+	b := make([]byte, 1500)
+	for _, s := range strangers {
+		for {
+			require.NoError(t, s.socket.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+			n, _, err := s.socket.ReadFrom(b)
+			if err != nil {
+				break
+			}
+			if b[0] == 0 && b[1] == 1 {
+				checks++
+				require.Less(t, n, 120)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, checks, 1)
+	require.LessOrEqual(t, checks, most)
+	require.Equal(t, f.a.AddrPort, f.owner.where())
+}
+
+// A check that gets lost is sent again, a few times.
+func TestOurCheckIsSentAgain(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	first, second := f.b.check(), f.b.check()
+	require.Equal(t, first.Raw, second.Raw)
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, first.TransactionID, f.b.check().TransactionID, "the client's next check changes nothing")
+	require.Equal(t, Here, f.Check(answerTo(first, theirs), f.b.AddrPort))
+	require.Nil(t, f.proof)
+}
+
+// The client has the last word: when it nominates the old address again, the
+// new one is not waited for, and of two new ones the later counts. One that is
+// not nominated waits its turn.
+func TestClientChangesItsMind(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	c := bind(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	early := f.b.check()
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Forged, f.Check(answerTo(early, theirs), f.b.AddrPort))
+
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	early = f.b.check()
+	f.goes(f.first, true, c)
+	require.Equal(t, Forged, f.Check(answerTo(early, theirs), f.b.AddrPort))
+
+	f.quiet()
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, false), f.b.AddrPort))
+	early = f.b.check()
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
+	require.Equal(t, Here, f.Check(answerTo(early, theirs), f.b.AddrPort))
+}
+
+// A name so long that no check of ours could hold it moves nothing and harms
+// nothing.
+func TestEndlessNameIsNotChecked(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	name := make([]byte, 600)
+	long := stun.MustBuild(stun.TransactionID, stun.BindingRequest,
+		stun.RawAttribute{Type: stun.AttrUsername, Value: append([]byte(f.first.Ufrag+":"), name...)},
+		stun.RawAttribute{Type: stun.AttrUseCandidate}, stun.NewShortTermIntegrity(f.first.Password)).Raw
+	require.Equal(t, Elsewhere, f.Check(long, f.b.AddrPort))
+	require.Nil(t, f.proof)
+	f.goes(f.first, true, f.b)
+}
+
+func FuzzAgentCheck(f *testing.F) {
+	ours := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
+	f.Add(answerTo(ours, theirs))
+	f.Add([]byte("\x01\x01\x00\x00\x21\x12\xa4\x42............"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := newSession(t)
+		require.Equal(t, Here, s.Check(checkFor(s.first, s.first.Password, true), s.a.AddrPort))
+		require.Equal(t, Elsewhere, s.Check(checkFor(s.first, s.first.Password, true), s.b.AddrPort))
+		require.Equal(t, Forged, s.Check(b, s.b.AddrPort))
+	})
+}
