@@ -44,6 +44,10 @@ func (g *gate) admit(b []byte) []byte {
 		g.server.count.malformed.Inc()
 		return nil
 	}
+	if m.Contains(stun.AttrFingerprint) && stun.Fingerprint.Check(m) != nil {
+		g.server.count.malformed.Inc() // of another protocol, or damaged
+		return nil
+	}
 	switch {
 	case m.Type == stun.NewType(stun.MethodSend, stun.ClassIndication):
 		return g.send(m)
@@ -94,6 +98,10 @@ func (g *gate) request(m *stun.Message) []byte {
 	switch m.Type.Method {
 	case stun.MethodAllocate, stun.MethodRefresh, stun.MethodCreatePermission, stun.MethodChannelBind:
 	case stun.MethodBinding:
+		if strange := notUnderstood(m); strange != nil {
+			g.refuse(m, stun.CodeUnknownAttribute, strange)
+			return nil
+		}
 		return bare(m)
 	default:
 		s.count.malformed.Inc()
@@ -108,11 +116,38 @@ func (g *gate) request(m *stun.Message) []byte {
 	if !ok || key.Check(m) != nil {
 		return g.unknown(m)
 	}
+	if strange := notUnderstood(m); strange != nil {
+		g.refuse(m, stun.CodeUnknownAttribute, strange, key)
+		return nil
+	}
 	if code := g.judge(m, username.String()); code != 0 {
 		g.refuse(m, code, key)
 		return nil
 	}
 	return rebuild(m, key)
+}
+
+// notUnderstood lists the attributes of a request that must be understood and
+// are not (RFC 8489 section 6.3.1). We do not know of DONT-FRAGMENT, since
+// nothing we relay is ever fragmented.
+func notUnderstood(m *stun.Message) stun.UnknownAttributes {
+	var strange stun.UnknownAttributes
+	for _, a := range m.Attributes {
+		switch a.Type {
+		case stun.AttrMessageIntegrity:
+			return strange // what follows is ignored
+		case stun.AttrUsername, stun.AttrRealm, stun.AttrNonce, stun.AttrMessageIntegritySHA256,
+			stun.AttrPasswordAlgorithm, stun.AttrUserhash, stun.AttrMappedAddress, stun.AttrXORMappedAddress,
+			stun.AttrErrorCode, stun.AttrUnknownAttributes, stun.AttrPriority, stun.AttrUseCandidate,
+			stun.AttrChannelNumber, stun.AttrLifetime, stun.AttrXORPeerAddress, stun.AttrXORRelayedAddress, stun.AttrData,
+			stun.AttrRequestedAddressFamily, stun.AttrEvenPort, stun.AttrRequestedTransport, stun.AttrReservationToken:
+		default:
+			if a.Type.Required() {
+				strange = append(strange, a.Type)
+			}
+		}
+	}
+	return strange
 }
 
 // unknown lets a request without a valid credential through as one without
@@ -144,7 +179,11 @@ func (g *gate) judge(m *stun.Message, username string) stun.ErrorCode {
 	case m.Type.Method == stun.MethodRefresh:
 		return 0
 	}
-	return g.judgePeers(m)
+	code := g.judgePeers(m)
+	if code == 0 && m.Type.Method == stun.MethodChannelBind && !namesChannel(m) {
+		return stun.CodeBadRequest
+	}
+	return code
 }
 
 // judgeAllocate checks what an Allocate asks for (RFC 8656 section 7.2).
@@ -161,7 +200,10 @@ func (g *gate) judgeAllocate(m *stun.Message) stun.ErrorCode {
 		return stun.CodeAddrFamilyNotSupported
 	}
 	even, err := m.Get(stun.AttrEvenPort)
-	if err == nil && (len(even) != 1 || even[0]&0x80 != 0) || m.Contains(stun.AttrReservationToken) {
+	switch {
+	case err == nil && (len(even) != 1 || m.Contains(stun.AttrReservationToken)):
+		return stun.CodeBadRequest
+	case err == nil && even[0]&0x80 != 0, m.Contains(stun.AttrReservationToken):
 		return stun.CodeInsufficientCapacity // pairs of ports are for RTP without multiplexing
 	}
 	return 0
@@ -176,6 +218,13 @@ func relayedFamily(peers []netip.AddrPort) byte {
 		}
 	}
 	return 2
+}
+
+// namesChannel says whether a request has a number that a channel may have
+// (RFC 8656 section 12); RFC 5766 gave more to them.
+func namesChannel(m *stun.Message) bool {
+	number, err := m.Get(stun.AttrChannelNumber)
+	return err == nil && len(number) == 4 && number[0]&0xf0 == 0x40
 }
 
 // judgePeers checks that every peer of a request is one of ours. A permission
@@ -210,11 +259,13 @@ func (g *gate) allowed(peer netip.AddrPort, withPort bool) bool {
 	})
 }
 
-// refuse answers an authentic request with an error.
-func (g *gate) refuse(m *stun.Message, code stun.ErrorCode, key stun.MessageIntegrity) {
+// refuse answers a request with an error; with is what that has beside its
+// code, of which the last is the key of an authentic one.
+func (g *gate) refuse(m *stun.Message, code stun.ErrorCode, with ...stun.Setter) {
 	g.server.count.refused.Inc()
-	answer, err := stun.Build(stun.NewTransactionIDSetter(m.TransactionID),
-		stun.NewType(m.Type.Method, stun.ClassErrorResponse), code, key, stun.Fingerprint)
+	answer, err := stun.Build(slices.Concat([]stun.Setter{
+		stun.NewTransactionIDSetter(m.TransactionID), stun.NewType(m.Type.Method, stun.ClassErrorResponse), code,
+	}, with, []stun.Setter{stun.Fingerprint})...)
 	if err == nil {
 		g.reply(answer.Raw)
 	}

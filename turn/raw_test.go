@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -22,10 +23,16 @@ type raw struct {
 	nonce          stun.Nonce
 }
 
-// rawDial opens a client; network is udp or tcp.
+// rawDial opens a client; network is udp, tcp or tls.
 func (h *house) rawDial(t testing.TB, network, user, password string) *raw {
 	t.Helper()
-	c, err := net.Dial(network, h.addr.String())
+	dial := func() (net.Conn, error) { return net.Dial(network, h.addr.String()) }
+	if network == "tls" {
+		dial = func() (net.Conn, error) {
+			return tls.Dial("tcp", h.addr.String(), &tls.Config{InsecureSkipVerify: true}) // whose certificate it is, is tested elsewhere
+		}
+	}
+	c, err := dial()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))

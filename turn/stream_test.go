@@ -42,8 +42,7 @@ func bound(t *testing.T, h *house) (*raw, inbox) {
 }
 
 // Two messages in one segment and one in many pieces are the same messages.
-func TestStreamFraming(t *testing.T) {
-	t.Parallel()
+func streamFraming(t *testing.T) {
 	h := open(t)
 	r, in := bound(t, h)
 	one, two := []byte("\x80media one"), []byte("\x80media two, longer")

@@ -1,16 +1,3 @@
-// Package turn is the TURN server (RFC 8656) for clients whose network lets
-// no media through. It relays to one place only, the media addresses of this
-// server, so it is of no use to anybody who wants to reach anything else, and
-// it opens no socket: datagrams, connections and relayed addresses are given
-// to it.
-//
-// It is our API over github.com/pion/turn, of which it is the only importer,
-// with a gate before it: everything a client sends is parsed, limited and, for
-// requests, authenticated there first. The gate also answers what the library
-// answers otherwise than the RFC asks.
-//
-// It knows no stream, no session and no browser; a credential is bound to a
-// subject that means something to its caller only.
 package turn
 
 import (

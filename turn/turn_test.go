@@ -2,6 +2,12 @@ package turn
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"net"
 	"net/netip"
 	"testing"
@@ -42,7 +48,7 @@ func noLimits() *limits {
 // openWith is open with other limits, and with the relay as each wrap makes it.
 func openWith(t testing.TB, listen string, l *limits, wrap ...func(Relay) Relay) *house {
 	t.Helper()
-	p, err := port.Listen(port.Config{Listen: listen, Metrics: metric.New()})
+	p, err := port.Listen(port.Config{Listen: listen, TLS: certificate(t), Metrics: metric.New()})
 	require.NoError(t, err)
 	s, err := New(Config{Packets: p.TURNPackets(), Streams: p.TURNStreams(), Relay: p, Peers: p.Peers, Metrics: metric.New()})
 	require.NoError(t, err)
@@ -61,6 +67,17 @@ func openWith(t testing.TB, listen string, l *limits, wrap ...func(Relay) Relay)
 		require.Zero(t, s.allocations.len())
 	})
 	return &house{s, p, p.Announced()[0]}
+}
+
+// certificate is one that nobody has signed.
+func certificate(t testing.TB) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
 // dial makes a client of the library; network is udp or tcp.
