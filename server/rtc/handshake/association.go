@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heliograph/heliograph/server/rtc/offer"
@@ -38,6 +39,9 @@ type Association struct {
 	tries   int
 	settled *settled // nil until a handshake has succeeded
 	ended   bool
+
+	// atomic
+	unproven atomic.Int64 // bytes sent by handshakes
 }
 
 // Open makes the association of a session whose client has to show the
@@ -93,11 +97,19 @@ func (a *Association) shake(b []byte, from netip.AddrPort) {
 	if a.ended || a.tries == maxTries || !isHello(b) {
 		return
 	}
-	next := &attempt{association: a, pipe: newPipe(a.owner), network: a.desk.network(from.Addr())}
+	next := &attempt{association: a, pipe: newPipe(a.send), network: a.desk.network(from.Addr())}
 	next.pipe.put(b)
 	if a.desk.enter(next) {
 		a.attempt = next
 		a.tries++
+	}
+}
+
+// send puts a datagram of a handshake on its way, unless there have been so many
+// that it may be a stranger who gets them.
+func (a *Association) send(b []byte) {
+	if a.unproven.Add(int64(len(b))) <= maxUnproven {
+		a.owner.Send(b)
 	}
 }
 

@@ -19,12 +19,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/heliograph/heliograph/server/metric"
-	"github.com/heliograph/heliograph/server/port/limit"
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 )
 
@@ -43,9 +41,19 @@ const (
 	handshakeTime     = 10 * time.Second
 	maxHandshakes     = 512 // under way
 	maxWaiting        = 512 // for their start
+	maxReserved       = 512 // the same, of sites that have no other
 	maxHandshakesNear = 32  // of one network, waiting ones included
 	maxHandshakesSite = 128 // of all the networks that one party is given
 	maxTries          = 4   // of one session
+
+	// maxUnproven is how many bytes of ours one session may cost before it is
+	// connected, five flights: until then nobody has shown that the client is
+	// where it seems to be.
+	maxUnproven = 4 << 10
+
+	// soonDone is how long a handshake may take while others wait who have none:
+	// an honest one needs two round trips.
+	soonDone = time.Second
 )
 
 // Config is what a Desk needs.
@@ -56,8 +64,10 @@ type Config struct {
 }
 
 // Desk has the certificate and starts the handshakes of all sessions in the
-// order in which they said hello, as many at once as there is room for. A
-// client whose hello finds no room repeats it by itself.
+// order in which they said hello, as many at once as there is room for. But who
+// comes from a site that has none under way is served first, and may take the
+// place of one of a site that has many: so nobody is kept out by a few who say
+// hello and nothing more. A client whose hello finds no room repeats it by itself.
 type Desk struct {
 	// set at construction
 	certificate tls.Certificate
@@ -69,10 +79,11 @@ type Desk struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	running int
-	near    map[netip.Addr]int
-	sites   map[netip.Prefix]int
-	waiting []*attempt
+	running []*attempt           // the oldest first
+	waiting []*attempt           // the same
+	near    map[netip.Addr]int   // of them all, by network
+	sites   map[netip.Prefix]int // the same, by site
+	shares  map[netip.Prefix]int // of those that run, by site
 }
 
 // counters are what a Desk counts.
@@ -83,6 +94,7 @@ type attempt struct {
 	association *Association
 	pipe        *pipe
 	network     netip.Addr // from which hello came; the zero Addr when it is not limited
+	began       time.Time  // when it was started
 }
 
 // New returns a desk with a new certificate, whose key exists in memory only.
@@ -98,7 +110,8 @@ func New(cfg Config) (*Desk, error) {
 	r := cfg.Metrics
 	d := &Desk{
 		certificate: certificate, limit: handshakeTime, log: cfg.Log,
-		wake: make(chan struct{}, 1), near: map[netip.Addr]int{}, sites: map[netip.Prefix]int{},
+		wake: make(chan struct{}, 1),
+		near: map[netip.Addr]int{}, sites: map[netip.Prefix]int{}, shares: map[netip.Prefix]int{},
 		count: counters{
 			done:    r.Counter("heliograph_egress_handshakes_total", "DTLS handshakes of viewers that succeeded."),
 			failed:  r.Counter("heliograph_egress_failed_handshakes_total", "DTLS handshakes of viewers that failed or took too long."),
@@ -125,59 +138,16 @@ func (d *Desk) Fingerprint() string {
 func (d *Desk) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	look := time.NewTicker(soonDone)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.wake:
-			d.start(ctx, &running)
+		case <-look.C: // one may have had its time
 		}
-	}
-}
-
-// network returns under what a client's handshakes are counted. Not limited
-// are this machine and those that come by the relay, which have its address
-// and limits of their own.
-func (d *Desk) network(a netip.Addr) netip.Addr {
-	if a = a.Unmap(); a.IsLoopback() || slices.Contains(d.own, a) {
-		return netip.Addr{}
-	}
-	return limit.Network(a)
-}
-
-// enter has a handshake wait for its start; false when there is no room.
-func (d *Desk) enter(a *attempt) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.waiting) == maxWaiting || a.network.IsValid() && d.crowded(a.network) {
-		d.count.refused.Inc()
-		return false
-	}
-	d.waiting = append(d.waiting, a)
-	if a.network.IsValid() {
-		d.near[a.network]++
-		d.sites[site(a.network)]++
-	}
-	d.rouse()
-	return true
-}
-
-// crowded tells whether a network has had its share; mu is held.
-func (d *Desk) crowded(network netip.Addr) bool {
-	return d.near[network] == maxHandshakesNear || d.sites[site(network)] == maxHandshakesSite
-}
-
-// site is what one party may have of networks: up to a /48 of IPv6 (RFC 6177),
-// with which it could take every place, and a single address of IPv4.
-func site(network netip.Addr) netip.Prefix {
-	p, _ := network.Prefix(min(48, network.BitLen())) // fails for none of these lengths
-	return p
-}
-
-func (d *Desk) rouse() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
+		d.start(ctx, &running)
 	}
 }
 
@@ -188,49 +158,5 @@ func (d *Desk) start(ctx context.Context, running *sync.WaitGroup) {
 			defer d.ended(a)
 			a.association.handshake(ctx, a)
 		})
-	}
-}
-
-func (d *Desk) next() *attempt {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.waiting) == 0 || d.running == maxHandshakes {
-		return nil
-	}
-	a := d.waiting[0]
-	d.waiting = slices.Delete(d.waiting, 0, 1)
-	d.running++
-	return a
-}
-
-func (d *Desk) ended(a *attempt) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.running--
-	d.forget(a)
-	d.rouse()
-}
-
-// leave takes a handshake from the queue, if it still waits there.
-func (d *Desk) leave(a *attempt) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if i := slices.Index(d.waiting, a); i >= 0 {
-		d.waiting = slices.Delete(d.waiting, i, i+1)
-		d.forget(a)
-	}
-}
-
-// forget gives a network its place back; mu is held.
-func (d *Desk) forget(a *attempt) {
-	if !a.network.IsValid() {
-		return
-	}
-	if d.near[a.network]--; d.near[a.network] == 0 {
-		delete(d.near, a.network)
-	}
-	of := site(a.network)
-	if d.sites[of]--; d.sites[of] == 0 {
-		delete(d.sites, of)
 	}
 }

@@ -219,7 +219,7 @@ func (s *stage) halfOpen(t *testing.T, n int, hello []byte) {
 func (d *Desk) counts() (running, waiting, near int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.running, len(d.waiting), len(d.near) + len(d.sites)
+	return len(d.running), len(d.waiting), len(d.near) + len(d.sites) + len(d.shares)
 }
 
 // footprint returns goroutines and bytes of heap in use.
@@ -240,7 +240,7 @@ func TestFiveThousandHalfOpenHandshakes(t *testing.T) {
 	s.halfOpen(t, 5000, hello)
 	running, waiting, _ := s.desk.counts()
 	require.LessOrEqual(t, running, maxHandshakes)
-	require.LessOrEqual(t, waiting, maxWaiting)
+	require.LessOrEqual(t, waiting, maxWaiting+maxReserved)
 	_, during := footprint()
 	t.Logf("5000 sessions whose client said hello: %d MB, %d handshakes and %d waiting", (during-heap)>>20, running, waiting)
 	require.Less(t, during, heap+64<<20, "bytes")
@@ -323,6 +323,104 @@ func TestHandshakesStartInOrder(t *testing.T) {
 	require.True(t, d.enter(&attempt{}))
 }
 
+// A few strangers who say hello and nothing more take all places, but keep
+// nobody out: who comes from elsewhere takes one of theirs, once it is clear that
+// they are slow.
+func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	d, err := New(Config{})
+	require.NoError(t, err)
+	from := func(i int) *attempt {
+		return &attempt{network: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), pipe: newPipe(func([]byte) {})}
+	}
+	const strangers = (maxHandshakes + maxWaiting) / maxHandshakesNear
+	var all []*attempt
+	for range maxHandshakesNear {
+		for i := range strangers {
+			all = append(all, from(i))
+			require.True(t, d.enter(all[len(all)-1]))
+			d.next()
+		}
+	}
+	require.False(t, d.enter(from(0)))
+	require.Nil(t, d.next(), "a stranger's own do not give way to it")
+	guests := []*attempt{from(1000), from(1001), from(1002)}
+	for _, a := range guests {
+		require.True(t, d.enter(a))
+	}
+	require.Nil(t, d.next(), "those that run may be honest")
+	for _, a := range d.running {
+		a.began = a.began.Add(-soonDone)
+	}
+	for _, a := range guests {
+		require.Same(t, a, d.next())
+	}
+	require.Nil(t, d.next())
+	var broken []*attempt
+	for _, a := range all {
+		select {
+		case <-a.pipe.done:
+			broken = append(broken, a)
+			d.ended(a) // as its goroutine says when it has seen it
+		default:
+		}
+	}
+	require.Len(t, broken, len(guests))
+	for _, a := range broken {
+		require.Contains(t, all[:strangers], a, "the oldest of one stranger")
+	}
+	require.Len(t, d.running, maxHandshakes)
+	require.Len(t, d.waiting, maxWaiting)
+	require.False(t, d.enter(from(1000)), "one place for each")
+
+	for a := d.running[0]; a != nil; a = d.next() {
+		d.ended(d.running[0])
+	}
+	for len(d.running) > 0 {
+		d.ended(d.running[0])
+	}
+	require.Empty(t, d.shares)
+	require.Empty(t, d.near)
+	require.Empty(t, d.sites)
+}
+
+// When everybody has one place, nobody loses it.
+func TestHandshakesOfManyAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	d, err := New(Config{})
+	require.NoError(t, err)
+	for i := range maxHandshakes + 1 {
+		a := &attempt{network: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), pipe: newPipe(func([]byte) {})}
+		require.True(t, d.enter(a))
+		if i < maxHandshakes {
+			require.Same(t, a, d.next())
+			a.began = a.began.Add(-soonDone)
+		}
+	}
+	require.Nil(t, d.next())
+}
+
+// Of what a handshake repeats while it hears nothing, an address gets a few
+// flights: it may be a stranger's, whose address somebody has forged.
+func TestUnprovenAddressGetsFewBytes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.peer(t)
+	for range 10 {
+		p.session.dtls.send(append([]byte{handshakeRecord}, make([]byte, 999)...))
+	}
+	got, b := 0, make([]byte, 2048)
+	require.NoError(t, p.wire.SetReadDeadline(time.Now().Add(10*time.Second)))
+	for got < maxUnproven/1000*1000 {
+		n, _, err := p.wire.UDPConn.ReadFrom(b)
+		require.NoError(t, err)
+		got += n
+	}
+	require.NoError(t, p.wire.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
+	_, _, err := p.wire.UDPConn.ReadFrom(b)
+	require.Error(t, err, "there is no more")
+}
+
 func TestCertificateMatches(t *testing.T) {
 	t.Parallel()
 	pair := newPair(t)
@@ -346,7 +444,7 @@ func TestHandshakeThatStops(t *testing.T) {
 	v, _ := s.session(t, printOf(newPair(t)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- v.dtls.secure(ctx, newPipe(v)) }()
+	go func() { ended <- v.dtls.secure(ctx, newPipe(v.Send)) }()
 	cancel()
 	select {
 	case err := <-ended:

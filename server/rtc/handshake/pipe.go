@@ -29,10 +29,10 @@ const recordHeader = 13 // bytes (RFC 6347 section 4.1)
 // client is. It remembers what will be needed when DTLS itself is gone.
 type pipe struct {
 	// set at construction
-	owner Owner
-	in    chan []byte
-	done  chan struct{}
-	once  sync.Once
+	send func(b []byte)
+	in   chan []byte
+	done chan struct{}
+	once sync.Once
 
 	// guarded by the association's mu
 	taken int    // bytes put in
@@ -45,8 +45,8 @@ type pipe struct {
 	goodbye []byte // close_notify, sealed when muted and not sent
 }
 
-func newPipe(o Owner) *pipe {
-	return &pipe{owner: o, in: make(chan []byte, maxQueuedRecords), done: make(chan struct{})}
+func newPipe(send func(b []byte)) *pipe {
+	return &pipe{send: send, in: make(chan []byte, maxQueuedRecords), done: make(chan struct{})}
 }
 
 // put hands one datagram to DTLS; it is dropped when DTLS does not keep up. A
@@ -84,7 +84,7 @@ func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if !p.keep(b) {
-		p.owner.Send(b)
+		p.send(b)
 	}
 	return len(b), nil
 }
