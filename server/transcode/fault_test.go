@@ -301,6 +301,25 @@ func fakeFFmpeg(t *testing.T, script string) string {
 	return path
 }
 
+// A server that is stopped right after its start does not wait for what ffmpeg
+// has to say.
+func TestStopWhileFFmpegIsAsked(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	x := newTranscoder(Config{}, func(ctx context.Context) program {
+		close(asked)
+		<-ctx.Done()
+		return probe(ctx, fakeFFmpeg(t, "exec sleep 60"))
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- x.Run(ctx) }()
+	<-asked
+	cancel()
+	require.NoError(t, <-ended)
+	require.False(t, x.Available())
+}
+
 func TestLesserFFmpeg(t *testing.T) {
 	t.Parallel()
 	transcoder, err := New(Config{Path: fakeFFmpeg(t, `echo " A....D aac  AAC (Advanced Audio Coding)"`)})

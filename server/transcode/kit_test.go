@@ -105,8 +105,8 @@ func (c *collector) reached(t testing.TB, stamp int64) {
 // installed is the ffmpeg of this machine and the list of its encoders: asking
 // it takes longer than most tests.
 var installed = sync.OnceValues(func() (program, []byte) {
-	p := probe("")
-	list, _ := ask(p.path, "-encoders")
+	p := probe(context.Background(), "")
+	list, _ := ask(context.Background(), p.path, "-encoders")
 	return p, list
 })
 
@@ -129,7 +129,7 @@ func newStage(t testing.TB, codec media.Codec, traits media.Traits, target strin
 	needFFmpeg(t)
 	s := &stage{t: t, metrics: metric.New(), base: time.Now(), source: &source{}, out: &collector{more: make(chan struct{})}}
 	found, _ := installed()
-	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, func() program { return found })
+	s.transcoder = newTranscoder(Config{Video: true, MaxVideo: 2, Metrics: s.metrics, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, func(context.Context) program { return found })
 	s.transcoder.maxWait = patience // a busy machine starts children slowly
 	h := hub.New(hub.Config{Converter: traitor{s.transcoder, traits}})
 	ctx, cancel := context.WithCancel(context.Background())

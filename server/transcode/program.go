@@ -23,8 +23,8 @@ const probeTime = 5 * time.Second
 
 const installHint = "Install ffmpeg on the server (for example: apt install ffmpeg) and restart it"
 
-// probe finds ffmpeg and its encoders.
-func probe(path string) program {
+// probe finds ffmpeg and its encoders, until ctx ends.
+func probe(ctx context.Context, path string) program {
 	if path == "" {
 		path = "ffmpeg"
 	}
@@ -33,17 +33,17 @@ func probe(path string) program {
 		return program{why: "Sound in AAC, as most encoders and cameras send it, cannot be heard in browsers because ffmpeg is not on this machine. " +
 			installHint + "."}
 	}
-	encoders, err := ask(found, "-encoders")
+	encoders, err := ask(ctx, found, "-encoders")
 	if err != nil {
 		return program{why: "Sound in AAC cannot be heard in browsers because ffmpeg on this machine does not run (" + err.Error() + "). " + installHint + "."}
 	}
-	help, _ := ask(found, "-h", "long") // without it the older name is taken
+	help, _ := ask(ctx, found, "-h", "long") // without it the older name is taken
 	p := program{path: found, sync: "-vsync"}
 	if bytes.Contains(help, []byte("-fps_mode")) {
 		p.sync = "-fps_mode"
 	}
 	p.opus, p.aac, p.h264 = has(encoders, "libopus"), has(encoders, "aac"), has(encoders, "libx264")
-	decoders, _ := ask(found, "-decoders")
+	decoders, _ := ask(ctx, found, "-decoders")
 	for _, name := range []string{"libdav1d", "libaom-av1", "libgav1"} {
 		p.av1 = p.av1 || has(decoders, name)
 	}
@@ -71,8 +71,8 @@ func lacking(p program) string {
 	return "With the ffmpeg of this machine " + strings.Join(lost, ", and ") + ". Install one that was built with it."
 }
 
-func ask(path string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+func ask(ctx context.Context, path string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, append([]string{"-nostdin", "-hide_banner", "-loglevel", "error"}, args...)...)
 	cmd.Env = childEnv()

@@ -43,6 +43,7 @@ type Transcoder struct {
 	// set at construction
 	cfg     Config
 	program func() program // waits until ffmpeg has said what it can do
+	hurry   func()         // ends that wait
 	maxWait time.Duration  // of a frame for its child
 	counts  counts
 
@@ -68,17 +69,21 @@ func New(cfg Config) (*Transcoder, error) {
 	if cfg.MaxVideo < 0 {
 		return nil, errors.New("the number of videos that are converted at once cannot be negative")
 	}
-	return newTranscoder(cfg, func() program { return probe(cfg.Path) }), nil
+	return newTranscoder(cfg, func(ctx context.Context) program { return probe(ctx, cfg.Path) }), nil
 }
 
-func newTranscoder(cfg Config, find func() program) *Transcoder {
+func newTranscoder(cfg Config, find func(context.Context) program) *Transcoder {
+	looking, hurry := context.WithCancel(context.Background())
 	if cfg.MaxVideo == 0 {
 		cfg.MaxVideo = runtime.NumCPU()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Transcoder{cfg: cfg, program: sync.OnceValue(find), maxWait: maxWait, running: map[*job]struct{}{}}
+	t := &Transcoder{
+		cfg: cfg, program: sync.OnceValue(func() program { return find(looking) }), hurry: hurry,
+		maxWait: maxWait, running: map[*job]struct{}{},
+	}
 	t.counts = counts{
 		started: cfg.Metrics.Counter("heliograph_transcode_started_total", "Children started to convert a track."),
 		failed:  cfg.Metrics.Counter("heliograph_transcode_failed_total", "Children that ended by themselves."),
@@ -95,7 +100,8 @@ func newTranscoder(cfg Config, find func() program) *Transcoder {
 // Run looks for ffmpeg, so that nobody waits for it later, and returns when ctx
 // ends. The hub ends the conversions.
 func (t *Transcoder) Run(ctx context.Context) error {
-	if why := t.Why(); why != "" {
+	defer context.AfterFunc(ctx, t.hurry)()
+	if why := t.Why(); why != "" && ctx.Err() == nil {
 		t.cfg.Log.Warn("conversion is limited", "reason", why)
 	}
 	<-ctx.Done()
