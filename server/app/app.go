@@ -89,7 +89,7 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	a.port, err = port.Listen(port.Config{
-		Listen: set.Listen, PublicHosts: a.publicHosts(ctx), TLS: a.encryption.config(), Log: log, Metrics: metrics,
+		Listen: set.Listen, PublicHosts: a.publicHosts(ctx), STUN: port.Host(set.STUN), TLS: a.encryption.config(), Log: log, Metrics: metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the port: %w (choose another with --listen)", err)
@@ -114,7 +114,7 @@ func (a *App) build(ctx context.Context) (err error) {
 		App:      frontend.Files(),
 		Channels: map[string]web.Open{"rtc": func(p *web.Peer) web.Channel { return a.rtc.Channel(p) }},
 		Media:    web.Media{WHIP: a.rtc.WHIP(), WHEP: a.rtc.WHEP(), Reach: a.rtc.Reach()},
-		TLS:      a.encryption.door(a.port.Addr().Port()),
+		TLS:      a.encryption.door(a.number()),
 		Encoders: a.describe(),
 		Remote:   a.remote(),
 		Ready:    a.ready.Load,
@@ -139,7 +139,7 @@ func (a *App) buildMedia(metrics *metric.Registry) (err error) {
 		return err
 	}
 	a.rtc, err = rtc.New(rtc.Config{
-		Hub: a.hub, Checker: a.auth, Port: a.port, Egress: a.egress, ICE: newICE(a.turn, &a.encryption, a.port.Addr().Port()),
+		Hub: a.hub, Checker: a.auth, Port: a.port, Egress: a.egress, ICE: newICE(a.turn, &a.encryption, a.number()),
 		Log: log, Metrics: metrics,
 	})
 	return err

@@ -153,7 +153,7 @@ func TestAdminPassword(t *testing.T) {
 	t.Parallel()
 	set := settings(t.TempDir())
 	set.AdminPassword = "from the environment"
-	set.PublicHosts = []string{"localhost"}
+	set.PublicHosts = []config.Host{{Name: "localhost"}}
 	set.Open = true
 	l := start(t, set)
 	require.Empty(t, l.errs.String())
@@ -161,6 +161,17 @@ func TestAdminPassword(t *testing.T) {
 	require.True(t, strings.HasPrefix(l.url, "http://localhost:"))
 	_, session := l.get(t, "/api/v1/session")
 	require.JSONEq(t, `{"user":null,"setupNeeded":false,"open":true,"version":"`+app.Version+`"}`, session)
+}
+
+// People are sent to the number that the world knows.
+func TestPublishedUnderAnotherNumber(t *testing.T) {
+	t.Parallel()
+	set := settings(t.TempDir())
+	set.PublicHosts = []config.Host{{Name: "localhost", Port: 9000}}
+	a, err := app.New(t.Context(), app.Config{Settings: set, Out: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.Equal(t, "http://localhost:9000", a.URL())
+	require.NoError(t, a.Close())
 }
 
 func TestFailures(t *testing.T) {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ type ice struct {
 	// set at construction
 	turn   *turn.Server
 	secure *encryption
-	port   uint16
+	port   uint16 // as the world knows it
 
 	// guarded by mu
 	mu     sync.Mutex
@@ -33,13 +35,24 @@ func newICE(s *turn.Server, secure *encryption, port uint16) *ice {
 	return &ice{turn: s, secure: secure, port: port, issued: map[string][]credential{}}
 }
 
-// Servers implements rtc.ICE.
-func (i *ice) Servers(holder, host string) []rtc.ICEServer {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+// Servers implements rtc.ICE. A client that names another port than the world
+// has been told of is given that too: it may be the one under which a container
+// is published, of which nobody has told the server, and then it is the only
+// way. Or it is a proxy's, which refuses, and nothing is lost.
+func (i *ice) Servers(holder, authority string) []rtc.ICEServer {
+	ports := []uint16{i.port}
+	host, number, err := net.SplitHostPort(authority)
+	if err != nil {
+		host = strings.Trim(authority, "[]")
+	} else if n, err := strconv.ParseUint(number, 10, 16); err == nil && n > 0 && uint16(n) != i.port {
+		ports = append(ports, uint16(n))
+	}
+	var urls []string
+	for _, p := range ports {
+		urls = append(urls, turn.URLs(host, i.secure.turnHost(host), p)...)
 	}
 	c := i.credential(holder)
-	return []rtc.ICEServer{{URLs: turn.URLs(host, i.secure.turnHost(host), i.port), Username: c.username, Credential: c.password}}
+	return []rtc.ICEServer{{URLs: urls, Username: c.username, Credential: c.password}}
 }
 
 // credential returns what the holder has while it is fresh, else a new one.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/heliograph/heliograph/server/certs"
+	"github.com/heliograph/heliograph/server/config"
+	"github.com/heliograph/heliograph/server/port"
 	"github.com/heliograph/heliograph/server/port/limit"
 	"github.com/heliograph/heliograph/server/web"
 )
@@ -49,7 +51,7 @@ func (a *App) buildTLS() (err error) {
 	case set.TLS.Certificate != "":
 		e.keeper, err = certs.NewFiles(set.TLS.Certificate, set.TLS.Key, log)
 	case set.TLS.SelfSigned:
-		if e.self, err = certs.NewSelf(set.Data, set.PublicHosts, log); err == nil {
+		if e.self, err = certs.NewSelf(set.Data, names(set.PublicHosts), log); err == nil {
 			e.keeper = e.self
 			log.Info("browsers warn of a certificate that a server has signed itself, once; "+
 				"compare its fingerprint before you go on, the page /certificate tells more", "sha256", e.self.Fingerprint())
@@ -104,8 +106,11 @@ func isAddress(host string) bool {
 
 // publicHosts are the names to announce: those set; else the domain, whose
 // address is the one that the world sees, where there is NAT before the server.
-func (a *App) publicHosts(ctx context.Context) []string {
-	hosts, domain := a.cfg.Settings.PublicHosts, a.cfg.Settings.TLS.Domain
+func (a *App) publicHosts(ctx context.Context) (hosts []port.Host) {
+	set, domain := a.cfg.Settings.PublicHosts, a.cfg.Settings.TLS.Domain
+	for _, h := range set {
+		hosts = append(hosts, port.Host(h))
+	}
 	if len(hosts) > 0 || domain == "" {
 		return hosts
 	}
@@ -116,7 +121,15 @@ func (a *App) publicHosts(ctx context.Context) []string {
 			"or set --public-host", "domain", domain, "err", err)
 		return nil
 	}
-	return []string{domain}
+	return []port.Host{{Name: domain}}
+}
+
+// names are those of hosts.
+func names(hosts []config.Host) (list []string) {
+	for _, h := range hosts {
+		list = append(list, h.Name)
+	}
+	return list
 }
 
 // openPlain opens port 80 for a domain: people type its name without https, and
@@ -144,7 +157,7 @@ func (a *App) openPlain() {
 // runPlain sends people from port 80 to the one port.
 func (a *App) runPlain(ctx context.Context) error {
 	s := &http.Server{
-		Handler:           a.encryption.domain.Challenges(web.Redirect(a.port.Addr().Port())),
+		Handler:           a.encryption.domain.Challenges(web.Redirect(a.number())),
 		ReadHeaderTimeout: plainTimeout, ReadTimeout: plainTimeout, WriteTimeout: plainTimeout, IdleTimeout: plainTimeout,
 		MaxHeaderBytes: plainMaxHeader, ErrorLog: slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelDebug),
 	}

@@ -195,7 +195,7 @@ func TestDomain(t *testing.T) {
 	httpPort, tlsPort := free(t), free(t)
 	authority, roots := acme(t, httpPort, tlsPort)
 	set := settings(t.TempDir())
-	set.TLS.Domain, set.PublicHosts = "live.example.com", []string{"127.0.0.1"}
+	set.TLS.Domain, set.PublicHosts = "live.example.com", []config.Host{{Name: "127.0.0.1"}}
 	set.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(tlsPort))
 	l := startWith(t, set, authority)
 	require.Equal(t, "https://live.example.com:"+strconv.Itoa(tlsPort), l.url)

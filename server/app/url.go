@@ -16,12 +16,16 @@ func (a *App) URL() string {
 	if a.domain != nil || a.keeper != nil && !bound.Addr().IsLoopback() {
 		scheme = "https"
 	}
-	at := net.JoinHostPort(host, strconv.Itoa(int(bound.Port())))
+	at := net.JoinHostPort(host, strconv.Itoa(int(a.number())))
 	if scheme == "https" {
 		at = strings.TrimSuffix(at, ":443")
 	}
 	return scheme + "://" + at
 }
+
+// number is that of the port as the world knows it: a container may have it
+// published under another than it listens on.
+func (a *App) number() uint16 { return a.port.Announced()[0].Port() }
 
 // host returns by what people find the server that is bound to an address.
 func (a *App) host(bound netip.Addr) string {
@@ -29,7 +33,7 @@ func (a *App) host(bound netip.Addr) string {
 	case a.domain != nil:
 		return a.domain.Host()
 	case len(hosts) > 0:
-		return hosts[0]
+		return hosts[0].Name
 	case !bound.IsUnspecified():
 		return bound.Unmap().String()
 	case a.keeper == nil:

@@ -21,13 +21,14 @@ var may = map[string][]string{
 	"server/hostname": {},
 
 	// floor 1: services that know no media
-	"server/auth":       {"server/metric"},
-	"server/store":      {"server/auth", "server/metric"},
-	"server/port":       {"server/metric", "server/queue", "server/port/limit", "server/port/udp"},
-	"server/port/limit": {},
-	"server/port/udp":   {"server/metric"},
-	"server/netguard":   {},
-	"server/certs":      {"server/hostname"},
+	"server/auth":         {"server/metric"},
+	"server/store":        {"server/auth", "server/metric"},
+	"server/port":         {"server/metric", "server/queue", "server/port/address", "server/port/limit", "server/port/udp"},
+	"server/port/address": {},
+	"server/port/limit":   {},
+	"server/port/udp":     {"server/metric"},
+	"server/netguard":     {},
+	"server/certs":        {"server/hostname"},
 
 	// floor 2: the hub
 	"server/hub":  {"server/media", "server/ring", "server/seqmap", "server/queue", "server/metric", "server/auth"},

@@ -3,11 +3,8 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/heliograph/heliograph/server/hostname"
 )
 
 // Bounds on the first user's password, in bytes: those of one that is chosen in
@@ -20,7 +17,7 @@ const (
 // known tells whether key is a setting of the file and the environment.
 func known(key string) bool {
 	switch key {
-	case keyListen, keyData, keyPublicHost, keyOpen, keyReadyJSON, keyLog,
+	case keyListen, keyData, keyPublicHost, keySTUN, keyOpen, keyReadyJSON, keyLog,
 		keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT, keyDomain, keyTLS, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		return true
 	}
@@ -34,7 +31,7 @@ func typed(key string, v any) (any, error) {
 		return entries(key, v, typedSource)
 	case keyPushes:
 		return entries(key, v, typedPush)
-	case keyListen, keyData, keyLog, keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT,
+	case keyListen, keyData, keyLog, keySTUN, keyRTMP, keyRTMPS, keyRTSP, keyRTSPS, keySRT,
 		keyDomain, keyTLS, keyTLSCert, keyTLSKey, keyTranscode, keyPassphrase:
 		if s, ok := v.(string); ok {
 			return s, nil
@@ -58,6 +55,8 @@ func example(key string) string {
 		return `":8080"`
 	case keyData:
 		return `"./data"`
+	case keySTUN:
+		return `"stun.example.org:3478"`
 	case keyTranscode:
 		return `"auto"`
 	case keyDomain:
@@ -116,11 +115,6 @@ func (s Settings) Validate() error {
 	if s.Transcode != "auto" && s.Transcode != "off" {
 		return fmt.Errorf("%w: --%s is auto or off, not %q", ErrSettings, keyTranscode, s.Transcode)
 	}
-	for _, h := range s.PublicHosts {
-		if err := CheckHost(h); err != nil {
-			return fmt.Errorf("%w: --%s: %w", ErrSettings, keyPublicHost, err)
-		}
-	}
 	if n := len(s.AdminPassword); n != 0 && (n < minPassword || n > maxPassword) {
 		return fmt.Errorf("%w: %s needs %d to %d characters", ErrSettings, envAdminPassword, minPassword, maxPassword)
 	}
@@ -150,17 +144,6 @@ func checkListen(key, listen string) error {
 	}
 	if err := CheckHost(host); err != nil {
 		return fmt.Errorf("--%s: %w", key, err)
-	}
-	return nil
-}
-
-// CheckHost returns an error unless h is an IP address or a host's name, without a port.
-func CheckHost(h string) error {
-	if _, err := netip.ParseAddr(h); err == nil {
-		return nil
-	}
-	if !hostname.Valid(h) {
-		return fmt.Errorf("%q is no address and no name of a host (write it without scheme and port)", h)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ const (
 	keyListen     = "listen"
 	keyData       = "data"
 	keyPublicHost = "public-host"
+	keySTUN       = "stun"
 	keyOpen       = "open"
 	keyReadyJSON  = "ready-json"
 	keyLog        = "log"
@@ -73,7 +74,8 @@ type Settings struct {
 	Listen        string   // host:port of the one port, TCP and UDP
 	TLS           TLS      // where the certificate comes from
 	Data          string   // folder of the database
-	PublicHosts   []string // names or addresses announced to clients
+	PublicHosts   []Host   // announced to clients
+	STUN          Host     // server that tells where the world sees this one, zero for none
 	Open          bool     // anyone may publish
 	ReadyJSON     bool     // say on stdout as JSON when ready
 	Log           string   // "text" or "json"
@@ -126,7 +128,8 @@ var ErrSettings = errors.New("the settings are wrong")
 func Flags(fs *pflag.FlagSet) {
 	DatabaseFlags(fs)
 	fs.String(keyListen, defaultListen, "the one port, TCP and UDP of the same number; 127.0.0.1:0 picks a free one (default with --domain: :443)")
-	fs.StringSlice(keyPublicHost, nil, "name or address announced to clients; may be given more than once (default: found from the interfaces)")
+	fs.StringSlice(keyPublicHost, nil, "name or address announced to clients, with :PORT if the port has another number there; may be given more than once (default: found from the interfaces)")
+	fs.String(keySTUN, "", "STUN server, as NAME or NAME:PORT, to ask for the address that the world sees behind a router or a cloud's 1:1 NAT; nobody is asked without")
 	fs.Bool(keyOpen, false, "anyone may publish, for a demo or a LAN")
 	fs.Bool(keyReadyJSON, false, "print one line of JSON on stdout when ready")
 	fs.String(keyLog, "text", "how to log to stderr: text or json")
@@ -166,7 +169,6 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 	s := Settings{
 		Listen:        k.String(keyListen),
 		Data:          k.String(keyData),
-		PublicHosts:   k.Strings(keyPublicHost),
 		Open:          k.Bool(keyOpen),
 		ReadyJSON:     k.Bool(keyReadyJSON),
 		Log:           k.String(keyLog),
@@ -187,6 +189,9 @@ func Load(fs *pflag.FlagSet, environ []string) (Settings, error) {
 		return s, s.validateData()
 	}
 	if err := checkTLS(k.String(keyTLS)); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if err := s.addHosts(k.Strings(keyPublicHost), k.String(keySTUN)); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
 	if s.TLS.Domain != "" && !listening {

@@ -24,6 +24,13 @@ func load(t *testing.T, file string, environ []string, args ...string) (config.S
 	return config.Load(fs, environ)
 }
 
+func hosts(names ...string) (all []config.Host) {
+	for _, n := range names {
+		all = append(all, config.Host{Name: n})
+	}
+	return all
+}
+
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	defaults := config.Settings{
@@ -43,13 +50,20 @@ func TestPrecedence(t *testing.T) {
 	}{
 		{"nothing", "", nil, nil, func(*config.Settings) {}},
 		{"file", file, nil, nil, func(s *config.Settings) {
-			s.Listen, s.Data, s.Open, s.PublicHosts = "127.0.0.1:1", "fromfile", true, []string{"file.example"}
+			s.Listen, s.Data, s.Open, s.PublicHosts = "127.0.0.1:1", "fromfile", true, hosts("file.example")
 		}},
 		{"environment over file", file, []string{"HELIOGRAPH_LISTEN=127.0.0.1:2", "HELIOGRAPH_OPEN=false", "HELIOGRAPH_PUBLIC_HOST=a.example, 192.0.2.1"}, nil, func(s *config.Settings) {
-			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:2", "fromfile", []string{"a.example", "192.0.2.1"}
+			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:2", "fromfile", hosts("a.example", "192.0.2.1")
 		}},
 		{"flag over both", file, []string{"HELIOGRAPH_LISTEN=127.0.0.1:2"}, []string{"--listen", "127.0.0.1:3", "--open=false", "--public-host", "x.example", "--public-host", "y.example"}, func(s *config.Settings) {
-			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:3", "fromfile", []string{"x.example", "y.example"}
+			s.Listen, s.Data, s.PublicHosts = "127.0.0.1:3", "fromfile", hosts("x.example", "y.example")
+		}},
+		{"hosts with ports", "stun: 192.0.2.3\n", nil, []string{"--public-host", "x.example:9000", "--public-host", "2001:db8::1,[2001:db8::2]:9001"}, func(s *config.Settings) {
+			s.PublicHosts = []config.Host{{"x.example", 9000}, {"2001:db8::1", 0}, {"2001:db8::2", 9001}}
+			s.STUN = config.Host{Name: "192.0.2.3", Port: 3478}
+		}},
+		{"STUN", "", []string{"HELIOGRAPH_STUN=stun.example"}, []string{"--stun", "stun.example.org:19302"}, func(s *config.Settings) {
+			s.STUN = config.Host{Name: "stun.example.org", Port: 19302}
 		}},
 		{"domain", "", nil, []string{"--domain", "Live.Example.org"}, func(s *config.Settings) {
 			s.Listen, s.TLS = ":443", config.TLS{Domain: "live.example.org"}
@@ -64,7 +78,7 @@ func TestPrecedence(t *testing.T) {
 			s.TLS, s.Encoders.RTSPS = config.TLS{SelfSigned: true}, ":8322"
 		}},
 		{"flag that says the default", file, nil, []string{"--listen", ":8080"}, func(s *config.Settings) {
-			s.Data, s.Open, s.PublicHosts = "fromfile", true, []string{"file.example"}
+			s.Data, s.Open, s.PublicHosts = "fromfile", true, hosts("file.example")
 		}},
 		{"others of the environment", "", []string{"HELIOGRAPH_LATER=1", "PATH=/bin", "nonsense", "HELIOGRAPH_ADMIN_PASSWORD=a=b=c=d=e", "HELIOGRAPH_READY_JSON=1", "HELIOGRAPH_LOG=json"}, nil, func(s *config.Settings) {
 			s.AdminPassword, s.ReadyJSON, s.Log = "a=b=c=d=e", true, "json"
@@ -90,9 +104,6 @@ func TestPrecedence(t *testing.T) {
 			c.change(&want)
 			got, err := load(t, c.file, c.environ, c.args...)
 			require.NoError(t, err)
-			if len(got.PublicHosts) == 0 {
-				got.PublicHosts = nil
-			}
 			require.Equal(t, want, got)
 		})
 	}
@@ -113,8 +124,11 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"listen on nonsense", "", nil, []string{"--listen", "a b:80"}, "no address"},
 		{"no data", "", nil, []string{"--data", ""}, "--data"},
 		{"log", "", nil, []string{"--log", "xml"}, "text or json"},
-		{"host with port", "", nil, []string{"--public-host", "a.example:80"}, "without scheme and port"},
-		{"host with scheme", "", nil, []string{"--public-host", "http://a.example"}, "without scheme and port"},
+		{"host with port 0", "", nil, []string{"--public-host", "a.example:0"}, "1 to 65535"},
+		{"port without host", "", nil, []string{"--public-host", ":80"}, "--public-host: \"\" is no address"},
+		{"host with scheme", "", nil, []string{"--public-host", "http://a.example"}, "without scheme"},
+		{"STUN with scheme", "", nil, []string{"--stun", "stun:a.example:3478"}, "--stun: "},
+		{"STUN of another type", "stun: [a]\n", nil, nil, "stun needs a text, like"},
 		{"environment", "", []string{"HELIOGRAPH_OPEN=maybe"}, nil, "HELIOGRAPH_OPEN"},
 		{"short password", "", []string{"HELIOGRAPH_ADMIN_PASSWORD=1234567"}, nil, "HELIOGRAPH_ADMIN_PASSWORD needs 8 to 1024"},
 		{"unknown key", "listne: :80\n", nil, nil, `no setting "listne"`},

@@ -5,7 +5,7 @@
 // each ICE session (checks, DTLS, SRTP), which come by UDP and by ICE over TCP,
 // to the Receiver registered for it. Connections that begin with TLS it
 // decrypts and tells apart again. Plain STUN Binding requests it answers
-// itself. It also holds the relay: virtual addresses that TURN clients are
+// itself, and asks a STUN server where the world sees it. It also holds the relay: virtual addresses that TURN clients are
 // given, which are pipes to our own sessions and no sockets.
 //
 // It knows no session, no stream and no key: it believes that an address
@@ -21,9 +21,11 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/metric"
+	"github.com/heliograph/heliograph/server/port/address"
 	"github.com/heliograph/heliograph/server/port/limit"
 	"github.com/heliograph/heliograph/server/port/udp"
 )
@@ -50,10 +52,14 @@ const (
 	stunTotal     = 5000
 )
 
+// Host is a name or an address, with a port there.
+type Host = address.Host
+
 // Config is what Listen needs.
 type Config struct {
 	Listen      string      // host:port; port 0 takes one that is free for UDP and TCP
-	PublicHosts []string    // names or addresses to announce; empty: found from the interfaces
+	PublicHosts []Host      // to announce; empty: found from the interfaces, and from what STUN says
+	STUN        Host        // server to ask where the world sees this one; zero for none
 	TLS         *tls.Config // with a certificate, for connections that begin with TLS; nil closes them
 	Log         *slog.Logger
 	Metrics     *metric.Registry // may be nil
@@ -64,7 +70,7 @@ type Port struct {
 	// set at construction
 	log       *slog.Logger
 	local     netip.AddrPort
-	addresses *addresses
+	addresses *address.Own
 	senders   []Sender // one for each UDP socket
 	streams   *streams
 	turn      *turnPipe
@@ -78,7 +84,7 @@ type Port struct {
 }
 
 // Listen opens the port. It starts nothing: what arrives waits in the kernel
-// until Run.
+// until Run. It waits for the STUN server, 3 s at most, and can do without.
 func Listen(cfg Config) (*Port, error) {
 	log := cfg.Log
 	if log == nil {
@@ -93,7 +99,8 @@ func Listen(cfg Config) (*Port, error) {
 		sessions: newSessions(), plain: limit.NewSources(stunPerSource, stunTotal),
 		count: newCounters(cfg.Metrics),
 	}
-	if p.addresses, err = newAddresses(p.local, cfg.PublicHosts, log); err != nil {
+	p.addresses, err = address.Find(address.Config{Local: p.local, Hosts: cfg.PublicHosts, STUN: cfg.STUN, Log: log}, conn)
+	if err != nil {
 		return nil, errors.Join(err, listener.Close(), conn.Close())
 	}
 	sockets, err := udp.Open(conn, runtime.GOMAXPROCS(0), log, p.count.sockets())
@@ -119,7 +126,7 @@ func (p *Port) Run(ctx context.Context) error {
 	defer stop()
 	p.log.Info("port open", "listen", p.local, "announced", p.Announced(),
 		"sockets", len(p.senders), "gso", p.senders[0].socket.Cuts())
-	runs := []func() error{p.streams.run, func() error { p.addresses.run(ctx); return nil }}
+	runs := []func() error{p.streams.run, func() error { p.addresses.Run(ctx, p.ask); return nil }}
 	for _, s := range p.senders {
 		runs = append(runs, newReader(p, s.socket).run)
 	}
@@ -153,6 +160,26 @@ func (p *Port) close() {
 
 // Addr is the address the port is bound to. A wildcard stays one.
 func (p *Port) Addr() netip.AddrPort { return p.local }
+
+// Announced lists the addresses for ICE candidates, the best of each family
+// first. They may change while the port runs.
+func (p *Port) Announced() []netip.AddrPort { return p.addresses.Announced() }
+
+// Peers lists the addresses that the relay reaches, and nothing else: those
+// announced now or before. The list is shared and must not be changed.
+func (p *Port) Peers() []netip.AddrPort { return p.addresses.Peers() }
+
+// isPeer says whether an address is one of ours.
+func (p *Port) isPeer(a netip.AddrPort) bool { return slices.Contains(p.Peers(), a) }
+
+// ask sends a question to a STUN server, by the socket that it is about.
+func (p *Port) ask(b []byte, to netip.AddrPort) error {
+	err := p.senders[0].socket.Send(netip.Addr{}, b, to)
+	if errors.Is(err, udp.ErrCongested) {
+		return nil // it is asked again
+	}
+	return err
+}
 
 // HTTP accepts the connections that speak HTTP/1 or HTTP/2. Those within TLS
 // are a *tls.Conn for HTTP/2, and for HTTP/1 have its ConnectionState.

@@ -164,6 +164,6 @@ func TestListenRefuses(t *testing.T) {
 		_, err := Listen(Config{Listen: bad})
 		require.Error(t, err, bad)
 	}
-	_, err := Listen(Config{Listen: "127.0.0.1:0", PublicHosts: []string{"no.such.host.invalid"}})
+	_, err := Listen(Config{Listen: "127.0.0.1:0", PublicHosts: []Host{{Name: "no.such.host.invalid"}}})
 	require.ErrorContains(t, err, "no.such.host.invalid")
 }

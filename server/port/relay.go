@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,13 +103,20 @@ func (r *relay) free(port int) (uint16, bool) {
 	return 0, false
 }
 
-// usable says whether a virtual port is free and not the port itself.
+// usable says whether a virtual port is free and not the port itself, under
+// whatever number clients know that.
 func (r *relay) usable(n uint16) bool {
-	return r.pipes[n] == nil && n != r.port.local.Port()
+	return r.pipes[n] == nil && n != r.port.local.Port() &&
+		!slices.ContainsFunc(r.port.Peers(), func(p netip.AddrPort) bool { return p.Port() == n })
 }
 
 // defaultPeer is our address of the relay's family.
 func (r *relay) defaultPeer() netip.AddrPort {
+	for _, p := range r.port.Peers() {
+		if p.Addr() == r.ip {
+			return p
+		}
+	}
 	return netip.AddrPortFrom(r.ip, r.port.local.Port())
 }
 

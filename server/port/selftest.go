@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/heliograph/heliograph/server/port/address"
 )
 
 // How long an own address may take to answer, and how often it is asked by UDP.
@@ -26,7 +28,7 @@ var errStranger = errors.New("something else answers there")
 // be running. A machine behind a router may fail to reach itself and be
 // reachable from elsewhere, so nothing but the log depends on this.
 func (p *Port) SelfTest(ctx context.Context) {
-	p.tellAddresses()
+	p.addresses.Tell()
 	announced := p.Announced()
 	results := make([][2]selfResult, len(announced))
 	var asking sync.WaitGroup
@@ -45,55 +47,6 @@ func (p *Port) SelfTest(ctx context.Context) {
 	}
 }
 
-// tellAddresses says what the announced addresses mean for whom.
-func (p *Port) tellAddresses() {
-	switch {
-	case p.local.Addr().IsLoopback() && len(p.addresses.hosts) == 0:
-		p.log.Info("self-test: only this machine reaches the server, for it listens on loopback")
-		return
-	case !p.addresses.onlyPrivate():
-		p.tellLeftOut()
-		return
-	}
-	if p.local.Port() == 443 {
-		p.log.Warn("self-test: Chromium ignores media at port 443 of private addresses; in a local network choose another with --listen")
-	}
-	if len(p.addresses.hosts) > 0 {
-		return
-	}
-	if inContainer() {
-		p.log.Warn("self-test: this is a container, and nobody outside reaches its addresses; name the machine's with --public-host", "announced", p.Announced())
-		return
-	}
-	p.log.Info("self-test: all addresses are private, so viewers of this network only come directly; for others add --public-host", "announced", p.Announced())
-}
-
-// tellLeftOut names the private addresses that are kept back.
-func (p *Port) tellLeftOut() {
-	if len(p.addresses.hosts) > 0 || !p.local.Addr().IsUnspecified() {
-		return
-	}
-	var private []netip.Addr
-	for _, a := range interfaceAddrs() {
-		if isPrivate(a) {
-			private = append(private, a)
-		}
-	}
-	if len(private) > 0 {
-		p.log.Info("self-test: private addresses are not announced, since there is a public one; whoever needs them lists all with --public-host", "private", private)
-	}
-}
-
-// inContainer says whether this process runs in one of Docker or Podman.
-func inContainer() bool {
-	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
-		if _, err := os.Stat(mark); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
 // selfResult is what came of one way to an own address.
 type selfResult struct {
 	way  string
@@ -108,24 +61,10 @@ func (p *Port) tellSelf(at netip.AddrPort, r selfResult) {
 		return
 	}
 	advice := "; open it in this machine's firewall"
-	if !isOwn(at.Addr()) {
+	if !address.IsOwn(at.Addr()) {
 		advice = " from this machine, which is usual behind some routers; forward the port to this machine, and run \"heliograph doctor URL\" in another network"
 	}
 	p.log.Warn("self-test: "+r.way+" does not lead here"+advice, "address", at, "err", r.err)
-}
-
-// isOwn says whether an interface of this machine has an address.
-func isOwn(a netip.Addr) bool {
-	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, x := range list {
-		if own, err := netip.ParsePrefix(x.String()); err == nil && own.Addr().WithZone("") == a {
-			return true
-		}
-	}
-	return false
 }
 
 // askSelf sends a Binding request to an own address and waits for the answer.

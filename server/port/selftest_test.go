@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/port/address"
 )
 
 func TestSelfTest(t *testing.T) {
@@ -46,7 +48,7 @@ func TestSelfTestFindsWhatIsClosed(t *testing.T) {
 	require.NoError(t, l.Close())
 	var logged bytes.Buffer
 	p := &Port{log: slog.New(slog.NewTextHandler(&logged, nil)), local: gone}
-	p.addresses, err = newAddresses(gone, []string{"127.0.0.1"}, p.log)
+	p.addresses, err = address.Find(address.Config{Local: gone, Hosts: []Host{{Name: "127.0.0.1"}}, Log: p.log}, nil)
 	require.NoError(t, err)
 	p.SelfTest(t.Context())
 	require.Contains(t, logged.String(), "UDP does not lead here; open it in this machine's firewall")
@@ -54,31 +56,4 @@ func TestSelfTestFindsWhatIsClosed(t *testing.T) {
 	logged.Reset()
 	p.tellSelf(netip.MustParseAddrPort("198.51.100.7:8080"), selfResult{way: "UDP", err: errStranger})
 	require.Contains(t, logged.String(), "heliograph doctor")
-}
-
-func TestAddressesAreExplained(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name, local string
-		hosts       []string
-		want        string
-	}{
-		{"443 at home", "[::]:443", []string{"192.168.1.5"}, "Chromium ignores"},
-		{"443 on the internet", "[::]:443", []string{"192.0.2.1"}, ""},
-		{"at home, by name", "[::]:8080", []string{"192.168.1.5"}, ""},
-		{"one private address", "192.168.1.5:8080", nil, "--public-host"},
-		{"loopback", "127.0.0.1:443", nil, "only this machine"},
-	} {
-		var logged bytes.Buffer
-		var err error
-		p := &Port{log: slog.New(slog.NewTextHandler(&logged, nil)), local: netip.MustParseAddrPort(c.local)}
-		p.addresses, err = newAddresses(p.local, c.hosts, p.log)
-		require.NoError(t, err, c.name)
-		p.tellAddresses()
-		if c.want == "" {
-			require.Empty(t, logged.String(), c.name)
-		} else {
-			require.Contains(t, logged.String(), c.want, c.name)
-		}
-	}
 }

@@ -79,6 +79,9 @@ func (r *reader) Datagram(b []byte, from netip.AddrPort, at netip.Addr) {
 		p.deliver(b, from, class, &r.busy)
 	case ClassICE:
 		p.count.ice.Inc()
+		if !isCheck(b) && p.addresses.Take(b, from) {
+			return
+		}
 		r.noteCheck(b, from, at)
 		p.deliver(b, from, class, &r.busy)
 	case ClassTURN:

@@ -29,7 +29,7 @@ type Peer interface {
 	Account() string      // of the signed-in user, or ""
 	Token() string        // given with hello, or ""
 	Addr() netip.AddrPort // of the client
-	Host() string         // by which the client reached the server
+	Host() string         // by which the client reached the server, with a port if it named one
 }
 
 // Channel is the door for messages with "ch":"rtc" on one WebSocket.

@@ -62,13 +62,18 @@ func ownAddress(r *http.Request) string {
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
+	return scheme + "://" + authority(r)
+}
+
+// authority is the Host of a request, with its port where it names one.
+func authority(r *http.Request) string {
 	host := hostOf(r)
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
-			return scheme + "://" + net.JoinHostPort(host, port)
+			return net.JoinHostPort(host, port)
 		}
 	}
-	return scheme + "://" + bracketed(host)
+	return bracketed(host)
 }
 
 // bracketed writes an IPv6 address as a URL has it (RFC 3986 section 3.2.2).

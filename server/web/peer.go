@@ -69,7 +69,8 @@ func (p *Peer) Account() string { return p.account }
 // Addr returns the address of the client.
 func (p *Peer) Addr() netip.AddrPort { return p.addr }
 
-// Host returns the name or address by which the client reached this server, without port.
+// Host returns the name or address by which the client reached this server,
+// with the port if it named one, as a URL has them.
 func (p *Peer) Host() string { return p.host }
 
 // Token returns the token of the client's hello, "" for none. It was valid then.

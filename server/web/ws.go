@@ -91,7 +91,7 @@ func (s *Server) newPeer(conn *websocket.Conn, r *http.Request) *Peer {
 	return &Peer{
 		conn:  conn,
 		addr:  remote(r),
-		host:  hostOf(r),
+		host:  authority(r),
 		times: s.times,
 		out:   make(chan []byte, queueLen),
 		done:  make(chan struct{}),

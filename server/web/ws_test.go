@@ -183,7 +183,7 @@ func TestConversation(t *testing.T) {
 	p := <-d.peers
 	require.Empty(t, p.Account())
 	require.Empty(t, p.Token())
-	require.Equal(t, "127.0.0.1", p.Host())
+	require.Equal(t, conn.RemoteAddr().String(), p.Host())
 	require.Equal(t, conn.LocalAddr().String(), p.Addr().String())
 
 	send(t, conn, `{"type":"ping","t":7.5}`)

@@ -1,4 +1,4 @@
-package port
+package address
 
 import (
 	"net"
@@ -15,20 +15,32 @@ func addrs(s ...string) (all []netip.Addr) {
 	return all
 }
 
+func hosts(names ...string) (all []Host) {
+	for _, n := range names {
+		all = append(all, Host{Name: n})
+	}
+	return all
+}
+
 func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		local string
-		hosts []string
+		hosts []Host
+		seen  []netip.Addr
 		want  []string
 	}{
-		{"127.0.0.1:8080", nil, []string{"127.0.0.1:8080"}},
-		{"[::1]:8080", nil, []string{"[::1]:8080"}},
-		{"192.0.2.7:8080", nil, []string{"192.0.2.7:8080"}},
-		{"[::]:8080", []string{"198.51.100.1", "2001:db8::1"}, []string{"198.51.100.1:8080", "[2001:db8::1]:8080"}},
-		{"[::]:8080", []string{"[2001:db8::1]", "::ffff:198.51.100.1"}, []string{"[2001:db8::1]:8080", "198.51.100.1:8080"}},
+		{"127.0.0.1:8080", nil, nil, []string{"127.0.0.1:8080"}},
+		{"[::1]:8080", nil, nil, []string{"[::1]:8080"}},
+		{"192.0.2.7:8080", nil, nil, []string{"192.0.2.7:8080"}},
+		{"10.0.0.7:8080", nil, addrs("203.0.113.7"), []string{"203.0.113.7:8080"}},
+		{"127.0.0.1:8080", nil, addrs("127.0.0.1"), []string{"127.0.0.1:8080"}},
+		{"10.0.0.7:8080", hosts("198.51.100.1"), addrs("203.0.113.7"), []string{"198.51.100.1:8080"}},
+		{"[::]:8080", hosts("198.51.100.1", "2001:db8::1"), nil, []string{"198.51.100.1:8080", "[2001:db8::1]:8080"}},
+		{"[::]:8080", hosts("[2001:db8::1]", "::ffff:198.51.100.1"), nil, []string{"[2001:db8::1]:8080", "198.51.100.1:8080"}},
+		{"[::]:8080", []Host{{"198.51.100.1", 9000}, {"192.168.1.5", 0}}, nil, []string{"198.51.100.1:9000", "192.168.1.5:8080"}},
 	} {
-		got, err := announce(t.Context(), netip.MustParseAddrPort(c.local), c.hosts)
+		got, err := announce(t.Context(), netip.MustParseAddrPort(c.local), c.hosts, c.seen)
 		require.NoError(t, err)
 		var text []string
 		for _, a := range got {
@@ -36,25 +48,31 @@ func TestAnnounce(t *testing.T) {
 		}
 		require.Equal(t, c.want, text)
 	}
-	_, err := announce(t.Context(), netip.MustParseAddrPort("[::]:1"), []string{"0.0.0.0", "224.0.0.1"})
+	_, err := announce(t.Context(), netip.MustParseAddrPort("[::]:1"), hosts("0.0.0.0", "224.0.0.1"), nil)
 	var blamed interface{ Setting() string }
 	require.ErrorAs(t, err, &blamed)
 	require.Equal(t, "public-host", blamed.Setting())
-	_, err = announce(t.Context(), netip.MustParseAddrPort("[::]:1"), []string{"nosuch.invalid"})
+	_, err = announce(t.Context(), netip.MustParseAddrPort("[::]:1"), hosts("nosuch.invalid"), nil)
 	require.ErrorAs(t, err, &blamed)
 	require.ErrorContains(t, err, `"nosuch.invalid" has no address`)
 }
 
 func TestAnnounceFromInterfaces(t *testing.T) {
 	t.Parallel()
-	all, err := announce(t.Context(), netip.MustParseAddrPort("[::]:8080"), nil)
+	all, err := announce(t.Context(), netip.MustParseAddrPort("[::]:8080"), nil, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	require.LessOrEqual(t, len(all), maxAnnounced)
-	only4, err := announce(t.Context(), netip.MustParseAddrPort("0.0.0.0:8080"), nil)
+	only4, err := announce(t.Context(), netip.MustParseAddrPort("0.0.0.0:8080"), nil, nil)
 	require.NoError(t, err)
 	for _, a := range only4 {
 		require.True(t, a.Addr().Is4())
+	}
+	seen, err := announce(t.Context(), netip.MustParseAddrPort("0.0.0.0:8080"), nil, addrs("203.0.113.7", "2001:db8::7"))
+	require.NoError(t, err)
+	require.Equal(t, "203.0.113.7:8080", seen[0].String())
+	for _, a := range seen {
+		require.True(t, a.Addr().Is4() && !isPrivate(a.Addr()), "private addresses are left out beside what the world sees")
 	}
 	for _, a := range all {
 		require.False(t, a.Addr().IsUnspecified() || a.Addr().IsLinkLocalUnicast() || a.Addr().Is4In6())
@@ -82,8 +100,8 @@ func TestPrivateAddressesStayAtHome(t *testing.T) {
 
 func TestPrimaryFirst(t *testing.T) {
 	t.Parallel()
-	got := primaryFirst(addrs("10.0.0.1", "10.0.0.2", "10.0.0.1", "2001:db8::1", "2001:db8::2"))
-	require.Equal(t, addrs("10.0.0.1", "2001:db8::1", "10.0.0.2", "2001:db8::2"), got)
+	got := primaryFirst(withPort(addrs("10.0.0.1", "10.0.0.2", "10.0.0.1", "2001:db8::1", "2001:db8::2"), 80))
+	require.Equal(t, withPort(addrs("10.0.0.1", "2001:db8::1", "10.0.0.2", "2001:db8::2"), 80), got)
 }
 
 func TestFirstOfEach(t *testing.T) {

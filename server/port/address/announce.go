@@ -1,6 +1,7 @@
-package port
+package address
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,36 +28,47 @@ func (e hostError) Unwrap() error { return e.error }
 // Setting names the setting to blame, for who reports the error.
 func (hostError) Setting() string { return "public-host" }
 
+// Host is a name or an address, with a port there.
+type Host struct {
+	Name string
+	Port uint16 // 0 of a public host: the number listened on
+}
+
 // announce finds the addresses under which clients reach the port: those of
 // the public hosts; else the one listened on; else, for a wildcard, one of
-// each interface and family, beginning with the one that leads outside.
+// each interface and family, beginning with the one that leads outside. Before
+// these go those that the world sees.
+//
+// Of what the world sees the number is not announced: the router of one who
+// serves forwards the number that is listened on, and where it gives what goes
+// out another, this is good for one receiver only.
 //
 // A machine of which all addresses are private serves its own network (LAN
 // mode) and announces them. Where one is public the private ones are left out:
 // to clients elsewhere they are of no use, and they tell how the network of the
 // server is made.
-func announce(ctx context.Context, local netip.AddrPort, hosts []string) ([]netip.AddrPort, error) {
-	var addrs []netip.Addr
-	switch {
-	case len(hosts) > 0:
-		found, err := resolve(ctx, hosts)
+func announce(ctx context.Context, local netip.AddrPort, hosts []Host, seen []netip.Addr) ([]netip.AddrPort, error) {
+	if len(hosts) > 0 {
+		found, err := resolve(ctx, hosts, local.Port())
 		if err != nil {
 			return nil, err
 		}
-		addrs = found
-	case !local.Addr().IsUnspecified():
-		addrs = []netip.Addr{local.Addr().WithZone("")}
-	default:
-		addrs = interfaceAddrs()
-		if local.Addr().Is4() {
-			addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !a.Is4() })
-		}
-		addrs = publicIfAny(addrs)
+		return primaryFirst(found), nil
 	}
+	addrs := slices.DeleteFunc(slices.Clone(seen), IsOwn) // those the interfaces tell
+	if local.Addr().IsUnspecified() {
+		addrs = append(addrs, interfaceAddrs()...)
+	} else {
+		addrs = append(addrs, local.Addr().WithZone(""))
+	}
+	if local.Addr().Is4() {
+		addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !a.Is4() })
+	}
+	addrs = publicIfAny(addrs)
 	if len(addrs) == 0 { // a machine without a network serves itself
 		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	}
-	return withPort(primaryFirst(addrs), local.Port()), nil
+	return primaryFirst(withPort(addrs, local.Port())), nil
 }
 
 // publicIfAny leaves out private addresses when there are others.
@@ -75,24 +87,39 @@ func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }
 
-// resolve turns names and addresses into addresses, in the order given.
-func resolve(ctx context.Context, hosts []string) ([]netip.Addr, error) {
+// resolve turns names and addresses into addresses, in the order given; number
+// is the port of those that have none.
+func resolve(ctx context.Context, hosts []Host, number uint16) ([]netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	var all []netip.Addr
+	var all []netip.AddrPort
+	var names []string
 	for _, h := range hosts {
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.Trim(h, "[]"))
+		found, err := lookUp(ctx, h.Name)
 		if err != nil {
-			return nil, hostError{fmt.Errorf("%q has no address: name it so that clients and this server can look it up, or give the address itself: %w", h, err)}
+			return nil, hostError{fmt.Errorf("%q has no address: name it so that clients and this server can look it up, or give the address itself: %w", h.Name, err)}
 		}
-		for _, a := range found {
-			if a = a.Unmap().WithZone(""); !a.IsUnspecified() && !a.IsMulticast() {
-				all = append(all, a)
-			}
-		}
+		all = append(all, withPort(found, cmp.Or(h.Port, number))...)
+		names = append(names, h.Name)
 	}
 	if len(all) == 0 {
-		return nil, hostError{fmt.Errorf("of %q none is an address that a client can reach: give the address that clients connect to", hosts)}
+		return nil, hostError{fmt.Errorf("of %q none is an address that a client can reach: give the address that clients connect to", names)}
+	}
+	return all, nil
+}
+
+// lookUp returns the addresses of a name, or the address that it is, as far as
+// they are those of one machine.
+func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.Trim(name, "[]"))
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.Addr
+	for _, a := range found {
+		if a = a.Unmap().WithZone(""); !a.IsUnspecified() && !a.IsMulticast() {
+			all = append(all, a)
+		}
 	}
 	return all, nil
 }
@@ -173,12 +200,12 @@ func isBridge(name string) bool {
 
 // primaryFirst moves the first address of each family to the front and drops
 // what is double or too much.
-func primaryFirst(addrs []netip.Addr) []netip.Addr {
-	var front, rest []netip.Addr
+func primaryFirst(addrs []netip.AddrPort) []netip.AddrPort {
+	var front, rest []netip.AddrPort
 	var have4, have6 bool
 	for _, a := range addrs {
 		have := &have6
-		if a.Is4() {
+		if a.Addr().Is4() {
 			have = &have4
 		}
 		switch {
@@ -200,4 +227,18 @@ func withPort(addrs []netip.Addr, port uint16) []netip.AddrPort {
 		all[i] = netip.AddrPortFrom(a, port)
 	}
 	return all
+}
+
+// IsOwn says whether an interface of this machine has an address.
+func IsOwn(a netip.Addr) bool {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, x := range list {
+		if own, err := netip.ParsePrefix(x.String()); err == nil && own.Addr().WithZone("") == a {
+			return true
+		}
+	}
+	return false
 }
