@@ -1,5 +1,5 @@
 import { goLive, keepsDecoding, openStream, openStudio, picture } from './app';
-import { moments, way } from './page';
+import { moments, type Relay, way } from './page';
 import type { Tab } from './person';
 import type { Found } from './rows';
 import { harbour } from './world';
@@ -27,4 +27,9 @@ export async function publishes(studio: Tab, viewer: Tab, at: { url: string; wat
 /** Where UDP passes, media by TCP would play as well and be worse; nobody would notice. */
 export function mustBeStraight(found: string): void {
   if (!/^(host|srflx|prflx)\/udp/.test(found)) throw new Error(`it plays, but media take ${found || 'an unknown way'} where UDP passes`);
+}
+
+/** Where the way to the relay is what the row is about. */
+export function mustBeRelayed(found: string, by: Relay): void {
+  if (!found.startsWith(`relay (${by})`)) throw new Error(`it plays, but media take ${found || 'an unknown way'} instead of a relay by ${by}`);
 }

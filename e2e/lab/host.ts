@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { wrap } from '../lib/namespace';
 
 /** Of this run and worker alone, so that two may go on at once. Set by run.mjs, which also removes what has the name. */
@@ -17,9 +19,12 @@ export function sh(script: string): string {
 export class Host {
   /** Of the namespace. */
   readonly ns: string;
+  /** The folder of what it has below /etc instead of the real files. */
+  readonly #etc: string;
 
   constructor(name: string) {
     this.ns = `hglab${run}-${name}`;
+    this.#etc = join(folder, `${this.ns}-etc`);
     sh(`
       ip netns add ${this.ns}
       ip -n ${this.ns} link set lo up`);
@@ -36,7 +41,23 @@ export class Host {
 
   /** A program that runs `program` on this machine. */
   wrap(program: string): string {
-    return wrap(this.ns, program, folder);
+    const mount = existsSync(this.#etc) ? `mount -t overlay -o lowerdir=${this.#etc}:/etc ${this.ns} /etc` : undefined;
+    return wrap(this.ns, program, folder, mount);
+  }
+
+  /** Gives this machine a file below /etc that no other has. Programs that are wrapped afterwards see it. */
+  etc(file: string, text: string): void {
+    const path = join(this.#etc, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+
+  /** Has this machine know names, each with its address. */
+  knows(names: Record<string, string>): void {
+    const lines = Object.entries({ localhost: '127.0.0.1', ...names }).map(([name, address]) => `${address} ${name}\n`);
+    this.etc('hosts', lines.join(''));
+    // Chromium asks for a relay's other family as well. Nobody answers here, and says so at once.
+    this.etc('resolv.conf', 'nameserver 127.0.0.1\n');
   }
 
   /** Passes packets on between its networks. */

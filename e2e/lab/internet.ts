@@ -1,6 +1,13 @@
 import { cable, type End, Host } from './host';
 import { Line } from './line';
+import { nat64 } from './nat64';
 import { type Nat, nat } from './nats';
+
+/** What a network is behind. With NAT64 it has IPv6 alone and its router leads to IPv4 as well. */
+export type Kind = Nat | 'open' | 'ipv6' | 'NAT64';
+
+/** Whether machines have IPv6 there, and IPv6 alone. */
+const isSix = (kind: string) => kind === 'ipv6' || kind === 'NAT64';
 
 /** A home or an office: one machine behind its router, which a line joins to the internet. */
 export interface Site {
@@ -45,13 +52,17 @@ export class Internet {
   }
 
   /** A machine behind a router of the kind. Packets take 20 ms each way. */
-  async site(kind: Nat | 'open' | 'ipv6'): Promise<Site> {
+  async site(kind: Kind): Promise<Site> {
     const n = ++this.#networks;
     const client = new Host(`client${n}`);
     const uplink = await this.#uplink(n, kind);
     this.#lan(n, kind, client, uplink.router);
-    if (kind !== 'open' && kind !== 'ipv6') nat(uplink.router, kind, `192.168.${n}.2`);
+    const four = `192.168.${n}.2`;
+    let translates = () => {};
+    if (kind === 'NAT64') translates = await nat64(uplink.router, `${sixBehind(n)}2`, four);
+    else if (kind !== 'open' && kind !== 'ipv6') nat(uplink.router, kind, four);
     const close = () => {
+      translates();
       uplink.close();
       client.remove();
     };
@@ -88,7 +99,7 @@ export class Internet {
     await line.set('delay=20ms');
     router.run(`ip route add default via 198.18.${n}.1; ip -6 route add default via ${six(n, 1)}`);
     if (kind === 'open') this.router.run(`ip route add 198.19.${n}.0/24 via 198.18.${n}.2`);
-    if (kind === 'ipv6') this.router.run(`ip -6 route add ${sixBehind(n)}/64 via ${six(n, 2)}`);
+    if (isSix(kind)) this.router.run(`ip -6 route add ${sixBehind(n)}/64 via ${six(n, 2)}`);
     const close = () => {
       line.close();
       router.remove();
@@ -99,9 +110,9 @@ export class Internet {
   #lan(n: number, kind: string, client: Host, router: Host): void {
     const network = kind === 'open' ? `198.19.${n}` : `192.168.${n}`;
     const wide = sixBehind(n);
-    const [mine, theirs] = kind === 'ipv6' ? [`${wide}2/64`, `${wide}1/64`] : [`${network}.2/24`, `${network}.1/24`];
+    const [mine, theirs] = isSix(kind) ? [`${wide}2/64`, `${wide}1/64`] : [`${network}.2/24`, `${network}.1/24`];
     cable({ host: client, name: 'eth0', addresses: [mine] }, { host: router, name: 'lan', addresses: [theirs] });
-    client.run(kind === 'ipv6' ? `ip -6 route add default via ${wide}1` : `ip route add default via ${network}.1`);
+    client.run(isSix(kind) ? `ip -6 route add default via ${wide}1` : `ip route add default via ${network}.1`);
   }
 
   /**

@@ -23,6 +23,32 @@ export function prepare(): void {
   }).observe(document, { childList: true, subtree: true });
 }
 
+/** The ways to a relay, as candidates name them. */
+export type Relay = 'udp' | 'tcp' | 'tls';
+
+/**
+ * Runs in a page before its own code: its connections use a relay that they reach by one way, and nothing else. Pages
+ * are given no URL of a relay by UDP, for that would be a worse way than UDP itself; the one for TCP is made into it.
+ */
+export function relayOnly(by: Relay): void {
+  const begins = by === 'tls' ? 'turns:' : 'turn:';
+  const urls = (s: RTCIceServer) => [s.urls].flat().filter((u) => u.startsWith(begins)).map((u) => (by === 'udp' ? u.replace('=tcp', '=udp') : u));
+  const narrow = (c: RTCConfiguration = {}): RTCConfiguration => ({
+    ...c,
+    iceTransportPolicy: 'relay',
+    iceServers: (c.iceServers ?? []).map((s) => ({ ...s, urls: urls(s) })).filter((s) => s.urls.length > 0),
+  });
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(c?: RTCConfiguration) {
+      super(narrow(c));
+    }
+    override setConfiguration(c?: RTCConfiguration): void {
+      super.setConfiguration(narrow(c));
+    }
+  };
+}
+
 /** Moments of a page (ms since 1970); 0 what has not been. */
 export function moments(tab: Tab): Promise<{ clicked: number; shown: number }> {
   return tab.evaluate(() => {

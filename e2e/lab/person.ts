@@ -8,7 +8,7 @@ import { chromium, program as chromiumProgram } from '../lib/chromium';
 import { firefoxPreferences, firefoxProgram } from '../lib/firefox';
 import { spy } from '../lib/probe';
 import { folder, type Host } from './host';
-import { prepare } from './page';
+import { prepare, type Relay, relayOnly } from './page';
 
 export const browsers = ['Chromium', 'Firefox'] as const;
 export type BrowserName = (typeof browsers)[number];
@@ -21,8 +21,8 @@ const loaded = { waitUntil: 'domcontentloaded', timeout: 20_000 } as const;
 
 /** A browser on some machine of the laboratory. */
 export interface Person {
-  /** Opens a tab with nothing kept from any other. */
-  tab: () => Promise<Tab>;
+  /** Opens a tab with nothing kept from any other. Its media take a relay by the way `by`, if there is one. */
+  tab: (by?: Relay) => Promise<Tab>;
   close: () => Promise<unknown>;
 }
 
@@ -32,11 +32,11 @@ export function person(which: BrowserName, host: Host, url: string): Promise<Per
 }
 
 async function inChromium(host: Host, url: string): Promise<Person> {
-  // A relay's certificate has no page where somebody could trust it.
-  const options = chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`, '--ignore-certificate-errors');
+  const options = chromium(`--unsafely-treat-insecure-origin-as-secure=${url}`);
   const browser = await playwright.launch({ ...options, executablePath: host.wrap(chromiumProgram) });
-  const tab = async () => {
-    const context = await browser.newContext({ permissions: ['camera', 'microphone'], ignoreHTTPSErrors: true });
+  const tab = async (by?: Relay) => {
+    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+    if (by) await context.addInitScript(relayOnly, by);
     await context.addInitScript(spy);
     await context.addInitScript(prepare);
     const page = await context.newPage();
@@ -58,13 +58,13 @@ async function inFirefox(host: Host): Promise<Person> {
     browser: 'firefox',
     executablePath: host.wrap(firefoxProgram),
     headless: true,
-    acceptInsecureCerts: true,
     debuggingPort: tunnel.port,
     extraPrefsFirefox: { ...firefoxPreferences, ...keepsToItself },
   });
-  const tab = async () => {
+  const tab = async (by?: Relay) => {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
+    if (by) await page.evaluateOnNewDocument(relayOnly, by);
     await page.evaluateOnNewDocument(spy);
     await page.evaluateOnNewDocument(prepare);
     const close = async () => {

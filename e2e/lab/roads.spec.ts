@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import type { TestInfo } from '@playwright/test';
 import { mustBeStraight, publishes, views } from './does';
-import { folder, sh } from './host';
 import type { Site } from './internet';
 import { way } from './page';
 import { type BrowserName, browsers, person } from './person';
@@ -72,36 +70,6 @@ for (const browser of browsers) {
     }
   });
 }
-
-/** The flags for a certificate of an address that nobody has signed. */
-function certificate(address: string): string[] {
-  const [cert, key] = [join(folder, `${address}.pem`), join(folder, `${address}.key`)];
-  sh(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=laboratory -addext subjectAltName=IP:${address} -keyout ${key} -out ${cert}`);
-  return ['--tls-cert', cert, '--tls-key', key];
-}
-
-// Chromium is told to take any certificate. Firefox takes none for a relay that is not signed and for a name.
-test('only TLS', async ({ world }, info) => {
-  const there = world.internet.machine('tls');
-  const { server, encoder } = await world.serve(there.host, 443, certificate(there.address));
-  const url = `https://${there.address}:443`;
-  const site = await world.internet.site('only TLS on 443');
-  const someone = await person('Chromium', site.client, url);
-  const another = await person('Chromium', site.client, url);
-  const row = { table: 'more', net: 'only TLS on 443', browser: 'Chromium' } as const;
-  try {
-    await fill(info, { ...row, does: 'view', goal: 3000 }, async (found) => views(await someone.tab(), url, found));
-    await fill(info, { ...row, does: 'publish', goal: null }, async (found) => {
-      await publishes(await someone.tab(), await another.tab(), { url, watchUrl: url, stream: 'tls' }, found);
-    });
-  } finally {
-    await someone.close();
-    await another.close();
-    await encoder.stop();
-    await server.stop();
-    site.close();
-  }
-});
 
 /** Both sides of one site at once: somebody there watches, and somebody elsewhere watches what is published there. */
 async function recovers(world: World, o: { net: string; browser: BrowserName; goal: number }, info: TestInfo, trouble: (site: Site) => Promise<() => void>): Promise<void> {

@@ -4,6 +4,7 @@ import { test as base } from '@playwright/test';
 import type { Tool } from '../lib/encoder';
 import { binary, Server } from '../lib/server';
 import { camera, type Film } from './camera';
+import { certificate, trust } from './certificates';
 import type { Host } from './host';
 import { Internet } from './internet';
 import { type Person, person } from './person';
@@ -26,6 +27,14 @@ export interface World {
   elsewhere: Person;
 }
 
+/** A second server, with a certificate, which people reach by its name. Its stream is always on, too. */
+export interface Secure {
+  name: string;
+  address: string;
+  /** Where browsers open the app. */
+  url: string;
+}
+
 /** The stream that is always on: any line carries it. Its picture never stands still, and Firefox can play it. */
 export const harbour = 'harbour';
 
@@ -43,14 +52,16 @@ function film(host: Host, server: Server, stream: string, what: Film): Tool {
   return camera(host, `rtsp://127.0.0.1:${server.at.rtsp.split(':').at(-1)}/${stream}`, what);
 }
 
-export const test = base.extend<object, { world: World }>({
+export const test = base.extend<object, { world: World; secure: Secure }>({
   world: [
     async ({}, use) => {
       const internet = new Internet();
       const there = internet.machine('server');
       const { server, encoder } = await serve(there.host, port, []);
       const url = `http://${there.address}:${port}`;
-      const elsewhere = await person('Chromium', internet.machine('elsewhere').host, url);
+      const far = internet.machine('elsewhere').host;
+      trust(far);
+      const elsewhere = await person('Chromium', far, url);
       await use({ internet, url, url6: `http://[${there.six}]:${port}`, serve, stream: (name, what) => film(there.host, server, name, what), elsewhere });
       await elsewhere.close();
       await encoder.stop();
@@ -58,6 +69,17 @@ export const test = base.extend<object, { world: World }>({
       internet.close();
       // The server's side of rows that fail.
       writeFileSync(join(import.meta.dirname, '../results/lab-server.log'), server.log);
+    },
+    { scope: 'worker', timeout: 60_000 },
+  ],
+  secure: [
+    async ({ world }, use) => {
+      const name = 'heliograph.test';
+      const { host, address } = world.internet.machine('secure');
+      const { server, encoder } = await world.serve(host, port, certificate(name, address));
+      await use({ name, address, url: `https://${name}` });
+      await encoder.stop();
+      await server.stop();
     },
     { scope: 'worker', timeout: 60_000 },
   ],
