@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/client"
 )
 
 const memoryEvery = 2 * time.Second
@@ -86,7 +88,7 @@ func (r *run) report() (*Report, error) {
 func (r *run) load() Load {
 	l := Load{
 		WHIP: plainURL(r.cfg.WHIP.URL), WHEP: plainURL(r.cfg.WHEP.URL),
-		Viewers: r.cfg.Viewers, Joined: r.joined(), Ramp: r.cfg.Ramp,
+		Viewers: r.cfg.Viewers, Joined: r.joined(), Ramp: r.cfg.Ramp, Way: wayText(r.cfg.Relay),
 		Early: r.early || r.end.at.IsZero(),
 	}
 	for _, v := range r.viewers {
@@ -101,6 +103,14 @@ func (r *run) load() Load {
 		l.Measured = round3(r.end.at.Sub(r.start.at).Seconds())
 	}
 	return l
+}
+
+// wayText names the way that viewers come.
+func wayText(way client.Way) string {
+	if way == "" {
+		return "direct"
+	}
+	return "relay " + string(way)
 }
 
 // failures are the reasons, the most frequent first.

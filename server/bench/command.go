@@ -33,6 +33,18 @@ frame and a sample of the others; and it reads its packets every 20 ms, many at
 once, each with the kernel's time stamp, so that a viewer costs little and no
 server on the same machine pays for waking it up.
 
+With --relay all viewers come through the TURN server that the WHEP answer names
+in its Link headers, with the credentials there, and ChannelData; the publisher
+comes directly. If the answer names no TURN server for the way you chose, one
+that it names for another way is asked at the same address: Heliograph gives
+browsers no TURN by UDP, and none by TLS without a certificate that they trust,
+but has both. Any TLS certificate is taken: this is a measurement, often of a
+server that signed its own, and the password of TURN is never sent, nor any
+media in the clear. TURN servers allow an address few allocations; so, against
+a server on 127.0.0.1 (Linux), every eight viewers come from an address of
+their own in 127.1.0.0/16, while elsewhere the server's limit is that of the
+run. A packet that came by TCP has the time of the piece that it came in.
+
 Ctrl-C ends the run early and reports what was measured until then.
 
 With --in-process there is no other server: the hub, the port and the sender run
@@ -47,6 +59,9 @@ figures those of one core.
 
 const example = `  heliograph bench --whip http://127.0.0.1:8080/whip/load --whip-token KEY \
     --whep http://127.0.0.1:8080/whep/load --viewers 100 --pid $(pidof heliograph)
+
+  heliograph bench --relay tls --whip http://127.0.0.1:8080/whip/load \
+    --whep http://127.0.0.1:8080/whep/load
 
   GOMAXPROCS=1 heliograph bench --in-process --viewers 500`
 
@@ -78,6 +93,7 @@ func Command() *cobra.Command {
 	f.IntVar(&cfg.Viewers, "viewers", 10, "number of viewers, at most 2000")
 	f.DurationVar(&cfg.Duration, "duration", 20*time.Second, "length of the measured window, at most 10m")
 	f.StringVar(&ramp, "ramp", "50/s", "joins started per second")
+	f.StringVar((*string)(&cfg.Relay), "relay", "", "udp, tcp or tls: viewers come through the server's TURN in this way")
 	f.StringArrayVar(&cfg.Clip, "clip", nil, "FILE.h264 (Annex B, 30 frames a second, no B frames), FILE.ogg (Opus), or any film for ffmpeg")
 	f.DurationVar(&cfg.GOP, "gop", 2*time.Second, "distance of the keyframes in a clip made by ffmpeg")
 	f.IntVar(&cfg.PID, "pid", 0, "server process on this machine whose CPU and memory to measure")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heliograph/heliograph/server/bench/client"
 	"github.com/heliograph/heliograph/server/bench/clip"
 	"github.com/heliograph/heliograph/server/bench/inside"
 )
@@ -40,6 +41,7 @@ type Config struct {
 	Duration time.Duration // length of the measured window, up to 10 minutes
 	Warmup   time.Duration // left out of the measurement after the last join
 	Baseline time.Duration // time with a publisher and no viewer, for memory before
+	Relay    client.Way    // viewers come through the server's TURN in this way; "" for directly
 	Clip     []string      // FILE.h264 and FILE.ogg, or one file for ffmpeg; empty makes the standard clip
 	GOP      time.Duration // distance of the keyframes in a clip made by ffmpeg
 	PID      int           // server process on this machine; 0 for none
@@ -72,6 +74,8 @@ func (c *Config) Validate() error {
 		return usage("--ramp must be more than 0 and at most %d joins per second", maxRamp)
 	case c.GOP < minGOP || c.GOP > maxGOP:
 		return usage("--gop is %s: it must be %s to %s", c.GOP, minGOP, maxGOP)
+	case c.Relay != "" && c.Relay != client.UDP && c.Relay != client.TCP && c.Relay != client.TLS:
+		return usage("--relay is %q: give udp, tcp or tls, which is how viewers speak to the server's TURN", c.Relay)
 	case c.PID < 0:
 		return usage("--pid is %d: give the number of the server's process", c.PID)
 	}
@@ -98,7 +102,7 @@ func (c *Config) validateInProcess() error {
 		given bool
 	}{
 		{"--whip", c.WHIP != Endpoint{}}, {"--whep", c.WHEP != Endpoint{}},
-		{"--pid", c.PID != 0}, {"--metrics", c.Metrics != ""}, {"--clip", len(c.Clip) > 0},
+		{"--pid", c.PID != 0}, {"--metrics", c.Metrics != ""}, {"--clip", len(c.Clip) > 0}, {"--relay", c.Relay != ""},
 	} {
 		if setting.given {
 			return usage("--in-process has no %s: it measures the sender in this process, and no server", setting.flag)

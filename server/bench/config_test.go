@@ -12,20 +12,24 @@ import (
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*Config){
-		"":                                   func(*Config) {},
-		"--whip is missing":                  func(c *Config) { c.WHIP.URL = "" },
-		"--whep is not an http or https URL": func(c *Config) { c.WHEP.URL = "whep://x" },
-		"--metrics is not":                   func(c *Config) { c.Metrics = "x" },
-		"--viewers is 2001":                  func(c *Config) { c.Viewers = 2001 },
-		"--duration is 10m0.001s":            func(c *Config) { c.Duration = 10*time.Minute + time.Millisecond },
-		"--duration is 0s":                   func(c *Config) { c.Duration = 0 },
-		"--ramp must be":                     func(c *Config) { c.Ramp = 0 },
-		"--gop is 1m0s":                      func(c *Config) { c.GOP = time.Minute },
-		"--pid is -1":                        func(c *Config) { c.PID = -1 },
-		"is given twice":                     func(c *Config) { c.Clip = []string{"a.h264", "b.264"} },
-		"sound alone":                        func(c *Config) { c.Clip = []string{"a.ogg"} },
-		"a film brings its own sound":        func(c *Config) { c.Clip = []string{"a.mp4", "b.ogg"} },
-		"--in-process has no --whip":         func(c *Config) { c.InProcess = true },
+		"":                                        func(*Config) {},
+		"--whip is missing":                       func(c *Config) { c.WHIP.URL = "" },
+		"--whep is not an http or https URL":      func(c *Config) { c.WHEP.URL = "whep://x" },
+		"--metrics is not":                        func(c *Config) { c.Metrics = "x" },
+		"--viewers is 2001":                       func(c *Config) { c.Viewers = 2001 },
+		"--duration is 10m0.001s":                 func(c *Config) { c.Duration = 10*time.Minute + time.Millisecond },
+		"--duration is 0s":                        func(c *Config) { c.Duration = 0 },
+		"--ramp must be":                          func(c *Config) { c.Ramp = 0 },
+		"--gop is 1m0s":                           func(c *Config) { c.GOP = time.Minute },
+		"--pid is -1":                             func(c *Config) { c.PID = -1 },
+		"is given twice":                          func(c *Config) { c.Clip = []string{"a.h264", "b.264"} },
+		"sound alone":                             func(c *Config) { c.Clip = []string{"a.ogg"} },
+		"a film brings its own sound":             func(c *Config) { c.Clip = []string{"a.mp4", "b.ogg"} },
+		"--in-process has no --whip":              func(c *Config) { c.InProcess = true },
+		`--relay is "quic": give udp, tcp or tls`: func(c *Config) { c.Relay = "quic" },
+		"--in-process has no --relay": func(c *Config) {
+			*c = Config{InProcess: true, Viewers: 5, Duration: time.Second, Relay: "udp"}
+		},
 		"--in-process has no --metrics": func(c *Config) {
 			*c = Config{InProcess: true, Viewers: 5, Duration: time.Second, Metrics: "http://h/"}
 		},

@@ -31,6 +31,7 @@ type Load struct {
 	Joined   int     `json:"joined"`           // got a decodable frame
 	Failed   int     `json:"failed"`           // did not
 	Lost     int     `json:"lost"`             // joined, then lost the connection
+	Way      string  `json:"way"`              // of the viewers: direct, or relay and how TURN is spoken to
 	Ramp     float64 `json:"ramp_per_second"`  // joins started per second
 	Measured float64 `json:"measured_seconds"` // length of the measured window
 	Early    bool    `json:"ended_early"`      // by Ctrl-C or a lost publisher

@@ -30,7 +30,7 @@ func golden(t *testing.T, name string, got []byte) {
 func exampleReport() *Report {
 	video, audio := counts{Expected: 15300, Received: 15290, Lost: 10, Duplicates: 2}, counts{Expected: 2000, Received: 2000}
 	return &Report{
-		Load: Load{WHIP: "http://h/whip/x", WHEP: "http://h/whep/x", Viewers: 3, Joined: 2, Failed: 1, Ramp: 50, Measured: 20},
+		Load: Load{WHIP: "http://h/whip/x", WHEP: "http://h/whep/x", Viewers: 3, Joined: 2, Failed: 1, Way: "direct", Ramp: 50, Measured: 20},
 		Source: SourceReport{Frames: 600, FramesPerSecond: 30, PacketsPerSecond: 306.4, Kbps: 2391,
 			KeyframeRequests: 2, LateP99: 0.6},
 		Join: JoinReport{Answer: Summary{1.5, 2, 3, 3}, Connected: Summary{10, 12, 15, 15},

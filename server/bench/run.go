@@ -73,8 +73,10 @@ func runClip(ctx context.Context, cfg Config, c *clip.Clip, progress io.Writer) 
 	if r.pub, err = newPublisher(ctx, d, cfg.WHIP, c); err != nil {
 		return nil, fmt.Errorf("the publisher could not go live: %w", err)
 	}
-	for range cfg.Viewers {
-		r.viewers = append(r.viewers, newViewer(d, cfg.WHEP, r.rounds, &r.tally))
+	for i := range cfg.Viewers {
+		v := newViewer(d, cfg.WHEP, r.rounds, &r.tally)
+		v.way, v.source = cfg.Relay, loopbackSource(i, cfg.Viewers)
+		r.viewers = append(r.viewers, v)
 	}
 	if err := r.run(ctx, progress); err != nil {
 		return nil, err

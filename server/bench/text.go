@@ -15,6 +15,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	l := r.Load
 	row("viewers", "%d of %d joined, %d failed, %d lost; %g joins/s; measured for %g s",
 		l.Joined, l.Viewers, l.Failed, l.Lost, l.Ramp, l.Measured)
+	row("way", "%s", l.Way)
 	for _, f := range r.Failures {
 		row("", "%d x %s", f.Viewers, f.Reason)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ type viewer struct {
 	// set at construction
 	dialer *dialer
 	to     Endpoint
+	way    client.Way // by which TURN is spoken to; "" for a viewer that comes directly
+	source netip.Addr // to come from if the TURN server is on the loopback
 	rounds *rounds
 	recv   *receiver
 	gone   chan struct{} // one value when the server answers no checks any more
@@ -75,8 +78,12 @@ func (v *viewer) Run(ctx context.Context, ip net.IP) {
 }
 
 func (v *viewer) start(ctx context.Context, ip net.IP) error {
+	open := client.New
+	if v.way != "" {
+		open = client.NewRelayed
+	}
 	var err error
-	if v.client, err = client.New(v.dialer.identity, ip, v); err != nil {
+	if v.client, err = open(v.dialer.identity, ip, v); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -90,6 +97,9 @@ func (v *viewer) start(ctx context.Context, ip net.IP) error {
 		return err
 	}
 	v.recv.transportID = v.client.TransportCC()
+	if err := v.chooseRelay(); err != nil {
+		return err
+	}
 	if err := v.client.Connect(ctx); err != nil {
 		return err
 	}
@@ -105,6 +115,20 @@ func (v *viewer) start(ctx context.Context, ip net.IP) error {
 		firstPacket: time.Duration(v.recv.join.first - began.UnixNano()),
 		decodable:   time.Duration(v.recv.join.decodable - began.UnixNano()),
 	}
+	return nil
+}
+
+// chooseRelay tells the client of the TURN server that the answer named.
+func (v *viewer) chooseRelay() error {
+	if v.way == "" {
+		return nil
+	}
+	r, err := relayOf(v.resource.relays, v.way)
+	if err != nil {
+		return err
+	}
+	r.Loopback = v.source
+	v.client.Through(r)
 	return nil
 }
 

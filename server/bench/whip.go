@@ -23,6 +23,7 @@ const (
 type resource struct {
 	location string // absolute URL; "" if the server named none
 	token    string
+	relays   []iceServer
 }
 
 // newHTTPClient makes a client for joins at a high rate that does not open
@@ -60,7 +61,7 @@ func offer(ctx context.Context, client *http.Client, to Endpoint, sdp string) (s
 	if resp.StatusCode != http.StatusCreated {
 		return "", resource{}, fmt.Errorf("the server answered %s: %s", resp.Status, firstLine(body))
 	}
-	res := resource{token: to.Token}
+	res := resource{token: to.Token, relays: readLinks(resp.Header)}
 	if l := resp.Header.Get("Location"); l != "" {
 		if u, err := resp.Request.URL.Parse(l); err == nil {
 			res.location = u.String()

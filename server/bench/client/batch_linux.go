@@ -43,22 +43,25 @@ func NewBatch() *Batch {
 	return b
 }
 
-// Read gives the client's handler what waits in its socket, and returns how
-// many datagrams there were. Whom each came from costs too much to ask: what
-// is to be answered is taken to be the server's.
-func (b *Batch) Read(c *Client) int {
+// Read gives the client's handler what waits for it, and returns how many
+// datagrams there were.
+func (b *Batch) Read(c *Client) int { return c.link.receive(b, c) }
+
+// receive reads until the socket is empty. Whom each datagram came from costs
+// too much to ask: what is to be answered is taken to be the server's.
+func (s *socket) receive(b *Batch, c *Client) int {
 	total, from := 0, c.server()
 	for range maxTurns {
-		n := c.socket.receive(b)
+		n := s.fill(b)
 		for i := range n {
 			arrived, drops := readControl(b.control[i][:b.headers[i].Hdr.Controllen])
 			if drops != 0 {
-				c.socket.drops.Store(drops)
+				s.drops.Store(drops)
 			}
 			if arrived == 0 {
 				arrived = time.Now().UnixNano()
 			}
-			c.datagram(b.buffers[i][:b.headers[i].Len], from, arrived)
+			c.arrived(b.buffers[i][:b.headers[i].Len], from, arrived)
 			b.headers[i].Hdr.SetControllen(controlSize)
 		}
 		if total += n; n < batchSize {
@@ -68,9 +71,9 @@ func (b *Batch) Read(c *Client) int {
 	return total
 }
 
-// receive fills b and returns how many datagrams there were. The socket does
-// not block, so the runtime need not be told.
-func (s *socket) receive(b *Batch) int {
+// fill reads once into b and returns how many datagrams there were. The socket
+// does not block, so the runtime need not be told.
+func (s *socket) fill(b *Batch) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 {

@@ -41,8 +41,9 @@ type Client struct {
 	// set at construction
 	identity *Identity
 	handler  Handler
-	socket   *socket
-	host     netip.AddrPort // the host candidate
+	link     link
+	relay    *relay         // nil for a client that is reached directly
+	host     netip.AddrPort // the host candidate; of one behind a relay only the family counts
 	local    credentials
 	tie      uint64 // tie-breaker of ICE
 
@@ -86,19 +87,34 @@ func New(id *Identity, ip net.IP, h Handler) (*Client, error) {
 		return nil, fmt.Errorf("%q is no address", ip)
 	}
 	addr = addr.Unmap()
-	s, err := openSocket(addr.Is4())
+	s, err := openSocket(&net.UDPAddr{}, addr.Is4())
 	if err != nil {
 		return nil, err
 	}
+	c := newClient(id, netip.AddrPortFrom(addr, s.port), h)
+	c.link = s
+	return c, nil
+}
+
+func newClient(id *Identity, host netip.AddrPort, h Handler) *Client {
 	var tie [8]byte
 	_, _ = rand.Read(tie[:]) // never fails
 	c := &Client{
-		identity: id, handler: h, socket: s, local: randomCredentials(), tie: binary.BigEndian.Uint64(tie[:]),
-		host: netip.AddrPortFrom(addr, s.port),
+		identity: id, handler: h, local: randomCredentials(), tie: binary.BigEndian.Uint64(tie[:]), host: host,
 		join: join{reached: make(chan netip.AddrPort, 1), nominated: make(chan struct{}, 1), ended: make(chan struct{})},
 	}
 	c.pipe = newPipe(c)
-	return c, nil
+	return c
+}
+
+// send sends one datagram to an address of the server's, by way of the relay if
+// there is one. What is lost is repeated by the protocols above.
+func (c *Client) send(b []byte, to netip.AddrPort) {
+	if c.relay != nil {
+		c.relay.send(b, to)
+		return
+	}
+	c.link.send(b, to)
 }
 
 // Offer returns the SDP offer, with the only candidate in it.
@@ -125,7 +141,13 @@ func (c *Client) ReducedSize() bool { return c.answer.reducedSize }
 func (c *Client) Connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	c.reading.Go(c.read)
+	if c.relay != nil {
+		if err := c.relay.open(ctx, c); err != nil {
+			return err
+		}
+	} else {
+		c.reading.Go(func() { c.link.read(c) })
+	}
 	path, err := c.reach(ctx)
 	if err != nil {
 		return err
@@ -180,7 +202,18 @@ func (c *Client) keep(b []byte, arrived int64) bool {
 	return true
 }
 
-// datagram sorts what came (RFC 7983 section 7).
+// arrived takes what came by the link.
+func (c *Client) arrived(b []byte, from netip.AddrPort, at int64) {
+	if c.relay == nil {
+		c.datagram(b, from, at)
+		return
+	}
+	if inner, peer := c.relay.take(b); inner != nil {
+		c.datagram(inner, peer, at)
+	}
+}
+
+// datagram sorts what the server sent (RFC 7983 section 7).
 func (c *Client) datagram(b []byte, from netip.AddrPort, arrived int64) {
 	switch {
 	case len(b) == 0:
@@ -224,7 +257,7 @@ func (c *Client) SendRTCP(plain []byte) error {
 		return err
 	}
 	k.sealed = sealed
-	c.socket.send(sealed, *path)
+	c.send(sealed, *path)
 	return nil
 }
 
@@ -233,6 +266,9 @@ func (c *Client) SendRTCP(plain []byte) error {
 func (c *Client) Check(now time.Time) bool {
 	if path := c.path.Load(); path != nil {
 		c.check(*path, nominatingCheck)
+	}
+	if c.relay != nil {
+		c.relay.refresh(now)
 	}
 	return now.Sub(time.Unix(0, c.heard.Load())) < consentTimeout
 }
@@ -249,7 +285,7 @@ func (c *Client) server() netip.AddrPort {
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
 // Drops is how many packets the kernel dropped because the socket was full.
-func (c *Client) Drops() uint32 { return c.socket.drops.Load() }
+func (c *Client) Drops() uint32 { return c.link.dropped() }
 
 // Host is the address that the client has announced.
 func (c *Client) Host() netip.AddrPort { return c.host }
@@ -263,7 +299,9 @@ func (c *Client) Close() {
 	if c.pipe != nil {
 		_ = c.pipe.Close()
 	}
-	c.socket.close()
+	if c.link != nil {
+		c.link.close()
+	}
 	c.reading.Wait()
 	c.running.Wait()
 }
@@ -272,7 +310,7 @@ func (c *Client) Close() {
 // now on a Batch reads. It is false where the system has no such thing, and
 // the client goes on by itself.
 func (c *Client) Detach() bool {
-	if !c.socket.detach() {
+	if !c.link.detach() {
 		return false
 	}
 	c.reading.Wait()
@@ -283,7 +321,7 @@ func (c *Client) Detach() bool {
 // whatever comes before anybody is woken, and all that is left is an address
 // that the server sends to, and Check.
 func (c *Client) Deafen() error {
-	if err := c.socket.filterAll(); err != nil {
+	if err := c.link.filterAll(); err != nil {
 		return fmt.Errorf("the packets could not be filtered away: %w", err)
 	}
 	c.pipe.mute.Store(true) // no goodbye

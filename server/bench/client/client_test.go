@@ -120,7 +120,7 @@ func TestBatch(t *testing.T) {
 	}
 	k := &taker{packets: []string{}}
 	c, from := openClient(t, k)
-	c.reading.Go(c.read)
+	c.reading.Go(func() { c.link.read(c) })
 	before := time.Now().UnixNano()
 	var want []string
 	send := func(n int) {
@@ -172,7 +172,7 @@ func TestDropsAreCounted(t *testing.T) {
 	}
 	k := &taker{}
 	c, from := openClient(t, k)
-	require.NoError(t, c.socket.conn.SetReadBuffer(4096))
+	require.NoError(t, c.link.(*socket).conn.SetReadBuffer(4096))
 	require.True(t, c.Detach())
 	p := append([]byte{0x80}, make([]byte, 1199)...)
 	b := NewBatch()
@@ -196,7 +196,7 @@ func TestFilter(t *testing.T) {
 	require.True(t, c.Detach())
 	p := []byte{0x80, 1, 2}
 	_, _ = from.Write(p)
-	require.NoError(t, c.socket.filterAll())
+	require.NoError(t, c.link.filterAll())
 	_, _ = from.Write(p)
 	assert.Zero(t, NewBatch().Read(c))
 }

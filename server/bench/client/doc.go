@@ -6,5 +6,6 @@
 //
 // It is a foreign client on purpose: it shares no code with the server's own
 // WebRTC side. It knows no WHEP, no statistics and nothing of what is inside a
-// packet; it speaks UDP only and has no TURN.
+// packet. It is reached by UDP, directly or through a TURN server, to which it
+// speaks by UDP, TCP or TLS.
 package client

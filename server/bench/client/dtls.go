@@ -66,7 +66,7 @@ func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
 // WriteTo sends to wherever the server is.
 func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if to := p.client.path.Load(); to != nil && !p.mute.Load() {
-		p.client.socket.send(b, *to)
+		p.client.send(b, *to)
 	}
 	return len(b), nil
 }

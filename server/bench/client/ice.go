@@ -60,7 +60,7 @@ func (c *Client) check(to netip.AddrPort, kind byte) {
 		setters = append(setters, stun.RawAttribute{Type: stun.AttrUseCandidate})
 	}
 	if m.Build(append(setters, c.answer.remote.integrity, stun.Fingerprint)...) == nil {
-		c.socket.send(m.Raw, to)
+		c.send(m.Raw, to)
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *Client) stun(b []byte, from netip.AddrPort) {
 		reply, err := stun.Build(m, stun.BindingSuccess,
 			&stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}, c.local.integrity, stun.Fingerprint)
 		if err == nil {
-			c.socket.send(reply.Raw, from)
+			c.send(reply.Raw, from)
 		}
 		if c.path.Load() == nil { // a server behind an address that it did not name
 			c.check(from, plainCheck)

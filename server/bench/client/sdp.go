@@ -29,7 +29,8 @@ const (
 )
 
 // offer is what a browser offers that wants to watch, with one codec for each
-// medium. All addresses are in it.
+// medium. All addresses are in it, but for a client behind a relay: it is told of
+// the relay with the answer, and the server then learns its address by a check.
 func (c *Client) offer() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
@@ -38,12 +39,17 @@ func (c *Client) offer() string {
 	line("s=-")
 	line("t=0 0")
 	line("a=group:BUNDLE 0 1")
+	if c.relay != nil {
+		line("a=ice-options:trickle")
+	}
 	line("a=msid-semantic: WMS")
 	section := func(mid int, kind string, formats string) {
 		line("m=%s 9 UDP/TLS/RTP/SAVPF %s", kind, formats)
 		line("c=IN IP4 0.0.0.0")
-		line("a=candidate:1 1 udp %d %s %d typ host", hostPriority, c.host.Addr(), c.host.Port())
-		line("a=end-of-candidates")
+		if c.relay == nil {
+			line("a=candidate:1 1 udp %d %s %d typ host", hostPriority, c.host.Addr(), c.host.Port())
+			line("a=end-of-candidates")
+		}
 		line("a=ice-ufrag:%s", c.local.ufrag)
 		line("a=ice-pwd:%s", c.local.password)
 		line("a=fingerprint:sha-256 %s", c.identity.print)

@@ -15,6 +15,25 @@ const socketBuffer = 1 << 20
 // maxDatagram is the longest datagram taken in.
 const maxDatagram = 2048
 
+// link is what carries a client's datagrams: its socket, or its connection to a
+// TURN server.
+type link interface {
+	send(b []byte, to netip.AddrPort)
+	// read hands on what comes, as soon as it does, until the link is closed or
+	// detached.
+	read(c *Client)
+	// detach takes the link away from the Go runtime; it is false where that
+	// cannot be done.
+	detach() bool
+	// receive hands on what has come to a detached link, and says how many
+	// datagrams there were.
+	receive(b *Batch, c *Client) int
+	filterAll() error
+	// dropped is how many packets the kernel had no room for.
+	dropped() uint32
+	close()
+}
+
 // socket is the one UDP socket of a client. Each has its own because servers
 // tell viewers apart by their address.
 type socket struct {
@@ -30,12 +49,12 @@ type socket struct {
 	drops atomic.Uint32 // packets lost because the socket's buffer was full
 }
 
-func openSocket(ipv4 bool) (*socket, error) {
+func openSocket(local *net.UDPAddr, ipv4 bool) (*socket, error) {
 	network := "udp6"
 	if ipv4 {
 		network = "udp4"
 	}
-	conn, err := net.ListenUDP(network, nil)
+	conn, err := net.ListenUDP(network, local)
 	if err != nil {
 		return nil, fmt.Errorf("no UDP socket for one more viewer (is the limit of open files too low?): %w", err)
 	}
@@ -68,12 +87,14 @@ func (s *socket) close() {
 	s.conn, s.fd = nil, -1
 }
 
+func (s *socket) dropped() uint32 { return s.drops.Load() }
+
 // read hands on what comes, one by one and as soon as it does, until the
 // socket is closed or detached.
-func (c *Client) read() {
-	c.socket.mu.Lock()
-	conn := c.socket.conn
-	c.socket.mu.Unlock()
+func (s *socket) read(c *Client) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
 	if conn == nil {
 		return
 	}
@@ -85,11 +106,11 @@ func (c *Client) read() {
 		}
 		arrived, drops := readControl(oob[:oobn])
 		if drops != 0 {
-			c.socket.drops.Store(drops)
+			s.drops.Store(drops)
 		}
 		if arrived == 0 {
 			arrived = time.Now().UnixNano()
 		}
-		c.datagram(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), arrived)
+		c.arrived(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), arrived)
 	}
 }

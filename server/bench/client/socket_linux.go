@@ -2,10 +2,14 @@ package client
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +19,7 @@ const controlSize = 64
 
 // stampArrivals makes the kernel hand out, with every packet, the time at
 // which it came and the number of packets dropped so far.
-func stampArrivals(conn *net.UDPConn) error {
+func stampArrivals(conn syscall.Conn) error {
 	return control(conn, func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
 			return err
@@ -24,7 +28,7 @@ func stampArrivals(conn *net.UDPConn) error {
 	})
 }
 
-func control(conn *net.UDPConn, do func(fd int) error) error {
+func control(conn syscall.Conn, do func(fd int) error) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -74,17 +78,64 @@ func (s *socket) detach() bool {
 	if s.conn == nil {
 		return false
 	}
-	own := -1
-	err := control(s.conn, func(fd int) (err error) {
-		own, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		return err
-	})
+	own, err := duplicate(s.conn)
 	if err != nil {
 		return false
 	}
 	_ = s.conn.Close()
 	s.conn, s.fd = nil, own
 	return true
+}
+
+// duplicate returns another descriptor of a connection, which the Go runtime
+// does not know.
+func duplicate(conn syscall.Conn) (own int, err error) {
+	err = control(conn, func(fd int) (err error) {
+		own, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	return own, err
+}
+
+// receiveStamped reads what a TCP connection has, and when the end of it came.
+// With nothing there it returns errEmpty.
+func receiveStamped(fd int, b, oob []byte) (n int, arrived int64, err error) {
+	n, oobn, _, _, err := unix.Recvmsg(fd, b, oob, unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+		return 0, 0, errEmpty
+	case err != nil:
+		return 0, 0, err
+	case n == 0:
+		return 0, 0, io.EOF
+	}
+	arrived, _ = readControl(oob[:oobn])
+	return n, arrived, nil
+}
+
+// writePatience is how long a connection may take no more.
+const writePatience = time.Second
+
+// writeAll writes to a TCP connection of our own. It is seldom full: a viewer
+// says little.
+func writeAll(fd int, b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		n, err := unix.Write(fd, b[done:])
+		switch {
+		case err == nil:
+			done += n
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(writePatience.Milliseconds()))
+			if err == nil && ready == 0 {
+				return done, os.ErrDeadlineExceeded
+			}
+		default:
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // filterAll throws away what comes, and what is there already.
