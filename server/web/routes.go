@@ -23,8 +23,13 @@ func (s *Server) routes() http.Handler {
 	r.Get("/certificate", s.certificate)
 	for _, path := range pages() {
 		r.Get(path, s.page)
+		if path != "/" {
+			r.Get(path+"/", withoutSlash)
+		}
 	}
 	r.Get("/watch/{stream}", s.streamPage)
+	r.Get("/watch/{stream}/", withoutSlash)
+	r.Method(http.MethodGet, "/favicon.ico", http.RedirectHandler(icon, http.StatusPermanentRedirect))
 	for path := range s.files.byPath {
 		r.Get(path, s.file)
 	}
@@ -43,6 +48,19 @@ func (s *Server) routes() http.Handler {
 // its router knows.
 func pages() []string {
 	return []string{"/", "/studio", "/sources", "/signin", "/setup", "/check"}
+}
+
+// icon is the web app's. Programs that do not read the page ask for another.
+const icon = "/favicon.svg"
+
+// withoutSlash leads from the address of a page with a slash at its end, as some
+// people type it and some programs make it, to the page.
+func withoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
+	http.Redirect(w, r, to, http.StatusPermanentRedirect)
 }
 
 // rest are the routes under /api/v1.

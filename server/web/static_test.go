@@ -26,6 +26,26 @@ func TestPages(t *testing.T) {
 	require.Equal(t, http.StatusOK, f.do(request{method: http.MethodHead, path: "/"}).StatusCode)
 }
 
+// Who types a slash too many gets the page, and who asks for the icon where it
+// used to be gets that.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for from, to := range map[string]string{
+		"/studio/": "/studio", "/check/": "/check", "/watch/harbour/": "/watch/harbour", "/watch/a%2Fb/": "/watch/a%2Fb",
+		"/setup/?token=a%26b": "/setup?token=a%26b", "/favicon.ico": "/favicon.svg",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			res := f.do(request{method: method, path: from})
+			require.Equal(t, http.StatusPermanentRedirect, res.StatusCode, from)
+			require.Equal(t, to, res.Header.Get("Location"), from)
+		}
+	}
+	for _, path := range []string{"/studio//", "//studio/", "/watch/", "//example.com/", "/watch/harbour//", "/api/v1/streams/"} {
+		require.Equal(t, http.StatusNotFound, f.do(request{path: path}).StatusCode, path)
+	}
+}
+
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
