@@ -115,6 +115,7 @@ describe('words', () => {
       ['Video', 'H.264 1280×720, 30 fps'], ['Audio', 'Opus 44.1 kHz, stereo'], ['Keyframe', 'every 2.0 s'], ['Bitrate', '2.10 Mb/s'],
     ]);
     expect(arrivalFacts({ ...stream, tracks: [{ kind: 'audio', codec: 'PCMA', channels: 1 }] })).toEqual([['Video', 'none'], ['Audio', 'G.711, mono']]);
+    for (const proto of ['ws', 'whip']) expect(arrivalFacts({ ...stream, proto })).toContainEqual(['Keyframe', 'on request']);
     expect(arrivalStatus(stream)).toBe('ridge arrives by RTMP.');
     expect(arrivalStatus({ ...stream, diagnoses: [{ code: 'b_frames', kind: 'video', text: '', fix: '' }] })).toBe('ridge arrives by RTMP. The encoder sends B-frames.');
     expect(arrivalStatus({ ...stream, state: 'offline' })).toBe('');

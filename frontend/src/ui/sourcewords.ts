@@ -76,9 +76,17 @@ export function arrivalFacts(s: StreamInfo): [string, string][] {
     ['Video', video ? videoLine(video) : 'none'],
     ['Audio', audio ? audioLine(audio) : 'none'],
   ];
-  if (video?.keyframeInterval) facts.push(['Keyframe', `every ${seconds(video.keyframeInterval)}`]);
+  if (video?.keyframeInterval) facts.push(['Keyframe', asksForKeyframes(s) ? 'on request' : `every ${seconds(video.keyframeInterval)}`]);
   if (bits) facts.push(['Bitrate', bits >= 1e6 ? `${(bits / 1e6).toFixed(2)} Mb/s` : `${Math.round(bits / 1e3)} kb/s`]);
   return facts;
+}
+
+/**
+ * Whether the server asks the source for keyframes as viewers need them, which it does over WebRTC. How long the last
+ * one was ago is then no setting and no fault.
+ */
+function asksForKeyframes(s: StreamInfo): boolean {
+  return s.proto === 'ws' || s.proto === 'whip';
 }
 
 /** "H.264 1280×720, 30 fps" */
