@@ -115,11 +115,28 @@ export class Internet {
     client.run(isSix(kind) ? `ip -6 route add default via ${wide}1` : `ip route add default via ${network}.1`);
   }
 
+  /** A machine in a cloud: it has a private address, which the cloud exchanges for a public one, whatever is sent. */
+  oneToOne(name: string): { inner: Host; address: string; close: () => void } {
+    const outer = this.machine(`${name}-outer`);
+    const inner = new Host(`${name}-inner`);
+    outer.host.route();
+    cable({ host: inner, name: 'eth0', addresses: ['172.31.0.2/20'] }, { host: outer.host, name: 'cloud', addresses: ['172.31.0.1/20'] });
+    inner.run('ip route add default via 172.31.0.1');
+    outer.host.run(`
+      iptables -t nat -A PREROUTING -i eth0 -d ${outer.address} -j DNAT --to-destination 172.31.0.2
+      iptables -t nat -A POSTROUTING -o eth0 -s 172.31.0.2 -j SNAT --to-source ${outer.address}`);
+    const close = () => {
+      inner.remove();
+      outer.host.remove();
+    };
+    return { inner, address: outer.address, close };
+  }
+
   /**
    * A machine that hides another behind a bridge, as Docker does: the port of the inner one is published on the
-   * outer's public address, and what the inner one sends goes out under that.
+   * outer's public address, under another number if need be, and what the inner one sends goes out under that.
    */
-  bridged(name: string, port: number): { inner: Host; address: string; close: () => void } {
+  bridged(name: string, port: number, published = port): { inner: Host; address: string; close: () => void } {
     const outer = this.machine(`${name}-outer`);
     const inner = new Host(`${name}-inner`);
     outer.host.route();
@@ -129,7 +146,7 @@ export class Internet {
     outer.host.run(`
       ip link set veth0 master docker0
       for protocol in tcp udp; do
-        iptables -t nat -A PREROUTING -p $protocol -d ${outer.address} --dport ${port} -j DNAT --to-destination 172.17.0.2:${port}
+        iptables -t nat -A PREROUTING -p $protocol -d ${outer.address} --dport ${published} -j DNAT --to-destination 172.17.0.2:${port}
       done
       iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE`);
     const close = () => {

@@ -66,16 +66,15 @@ func (a *Own) tellMapping() {
 func (a *Own) tellSeen(at netip.AddrPort) {
 	announced, named := a.Announced(), len(a.hosts) > 0
 	ours := slices.ContainsFunc(announced, func(o netip.AddrPort) bool { return o.Addr() == at.Addr() })
+	as := "self-test: STUN: the world sees this server as " + at.String()
 	switch {
 	case !ours && named:
-		a.log.Warn("self-test: STUN: the world sees this server elsewhere than --public-host says; if media do not get through, that is to be corrected",
-			"seen", at, "announced", announced)
+		a.log.Warn(as+", and --public-host names another address; if media do not get through, correct that", "announced", announced)
 	case at.Port() != a.local.Port() && !named:
-		a.log.Warn("self-test: STUN: the router gives what goes out another port number, so that only a fixed forward leads here: "+
-			"forward UDP and TCP of the announced number to this machine, and if that is another outside, say so with --public-host NAME:PORT",
-			"seen", at, "announced", announced)
+		a.log.Warn(as+": the router changes the port number of what goes out, so that only a fixed forward leads here; "+
+			"forward UDP and TCP of the announced number to this machine, and if it is another outside, say so with --public-host NAME:PORT", "announced", announced)
 	default:
-		a.log.Info("self-test: STUN: the world sees this server there", "seen", at, "announced", announced)
+		a.log.Info(as, "announced", announced)
 	}
 }
 

@@ -43,11 +43,11 @@ func TestMappingIsExplained(t *testing.T) {
 		want       string
 		warns      bool
 	}{
-		{"1:1 NAT", "203.0.113.7:8080", nil, "the world sees this server there", false},
+		{"1:1 NAT", "203.0.113.7:8080", nil, "the world sees this server as 203.0.113.7:8080\"", false},
 		{"router that changes numbers", "203.0.113.7:1", nil, "forward UDP and TCP", true},
-		{"named", "203.0.113.7:8080", hosts("203.0.113.7"), "the world sees this server there", false},
-		{"named with another number", "203.0.113.7:8080", []Host{{"203.0.113.7", 9000}}, "the world sees this server there", false},
-		{"named otherwise", "203.0.113.7:8080", hosts("198.51.100.1"), "elsewhere than --public-host says", true},
+		{"named", "203.0.113.7:8080", hosts("203.0.113.7"), "the world sees this server as 203.0.113.7:8080\"", false},
+		{"named with another number", "203.0.113.7:8080", []Host{{"203.0.113.7", 9000}}, "the world sees this server as 203.0.113.7:8080\"", false},
+		{"named otherwise", "203.0.113.7:8080", hosts("198.51.100.1"), "as 203.0.113.7:8080, and --public-host names another", true},
 	} {
 		var logged bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&logged, nil))
