@@ -117,6 +117,10 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort, at netip.Addr) {
 		p.count.spoofed.Inc()
 		return
 	}
+	if !intact(b) {
+		p.count.garbage.Inc()
+		return
+	}
 	if !p.plain.Allow(from.Addr()) {
 		p.count.stunLimited.Inc()
 		return
@@ -124,7 +128,11 @@ func (r *reader) answerPlain(b []byte, from netip.AddrPort, at netip.Addr) {
 	if !answerable(from, at) {
 		at = netip.Addr{}
 	}
-	_ = r.socket.Send(at, bindingAnswer(&r.answer, b, from), from) // they ask again
+	answer := bindingRefusal(&r.answer, b)
+	if answer == nil {
+		answer = bindingAnswer(&r.answer, b, from)
+	}
+	_ = r.socket.Send(at, answer, from) // they ask again
 }
 
 // noteCheck notes which address of ours a check asks, before it is answered.
