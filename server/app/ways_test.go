@@ -43,6 +43,9 @@ func ways() []way {
 	}
 }
 
+// relays are the ways through TURN. Their clients have no UDP socket.
+func relays() []way { return ways()[2:] }
+
 // client makes a PeerConnection that knows only its way.
 func (w way) client(t *testing.T, l *live) *webrtc.PeerConnection {
 	t.Helper()
@@ -51,6 +54,7 @@ func (w way) client(t *testing.T, l *live) *webrtc.PeerConnection {
 	s.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
 	s.SetNetworkTypes(w.networks)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetRelayAcceptanceMinWait(0) // there is no better way to wait for
 	m := &webrtc.MediaEngine{}
 	require.NoError(t, m.RegisterDefaultCodecs())
 	cfg := webrtc.Configuration{ICETransportPolicy: w.policy}
@@ -69,7 +73,7 @@ var iceServer = regexp.MustCompile(`<(turns?:[^>]+)>; rel="ice-server"; username
 // session that lasts as long as the test.
 func (l *live) turn(t *testing.T, begin string) webrtc.ICEServer {
 	t.Helper()
-	pc := ways()[0].client(t, l)
+	pc := ways()[1].client(t, l) // which opens no UDP socket
 	_, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 	require.NoError(t, err)
 	links := l.signal(t, "/whip/"+rand.Text(), pc).Values("Link")
