@@ -269,6 +269,10 @@ func TestHints(t *testing.T) {
 	e := &examination{through: netip.MustParseAddrPort("192.0.2.1:443"), url: &url.URL{Host: "live.example"}}
 	r := e.unanswered(Result{Way: wayUDP, Target: "172.17.0.2:8080"}, context.DeadlineExceeded)
 	require.Contains(t, r.Why, "private address")
+	require.True(t, strings.HasSuffix(r.Ask, "--public-host live.example"), r.Ask)
+	e.url.Host = "live.example:9000"
+	r = e.unanswered(Result{Way: wayUDP, Target: "172.17.0.2:8080"}, context.DeadlineExceeded)
+	require.Contains(t, r.Ask, "--public-host live.example, and with :9000 behind it")
 	require.Contains(t, r.Ask, "--public-host live.example")
 	for _, r := range []Result{
 		e.unanswered(Result{Way: wayUDP}, &net.OpError{Err: os.NewSyscallError("sendto", syscall.EPERM)}),

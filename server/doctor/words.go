@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 )
 
@@ -95,6 +96,9 @@ func (e *examination) private(r *Result) {
 	}
 	r.Why = "the server announces a private address, which cannot be reached from elsewhere"
 	r.Ask = "ask whoever runs the server to start it with --public-host " + e.url.Hostname()
+	if number := e.url.Port(); number != "" && number != strconv.Itoa(int(at.Port())) {
+		r.Ask += ", and with :" + number + " behind it if that leads to the server itself and not to a proxy"
+	}
 }
 
 // isPrivate says whether an address has a meaning in one network only.
