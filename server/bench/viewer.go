@@ -123,7 +123,7 @@ func (v *viewer) chooseRelay() error {
 	if v.way == "" {
 		return nil
 	}
-	r, err := relayOf(v.resource.relays, v.way)
+	r, err := client.RelayOf(v.resource.relays, v.way)
 	if err != nil {
 		return err
 	}

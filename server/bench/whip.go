@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/heliograph/heliograph/server/bench/client"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 type resource struct {
 	location string // absolute URL; "" if the server named none
 	token    string
-	relays   []iceServer
+	relays   []client.TURNServer
 }
 
 // newHTTPClient makes a client for joins at a high rate that does not open
@@ -42,14 +44,14 @@ func newHTTPClient() *http.Client {
 
 // offer POSTs an SDP offer and returns the answer (RFC 9725 4.2; WHEP takes
 // the same steps). Redirects are followed with the offer.
-func offer(ctx context.Context, client *http.Client, to Endpoint, sdp string) (string, resource, error) {
+func offer(ctx context.Context, over *http.Client, to Endpoint, sdp string) (string, resource, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, strings.NewReader(sdp))
 	if err != nil {
 		return "", resource{}, fmt.Errorf("the offer cannot be sent: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/sdp")
 	authorize(req, to.Token)
-	resp, err := client.Do(req)
+	resp, err := over.Do(req)
 	if err != nil {
 		return "", resource{}, fmt.Errorf("the server did not take the offer: %w", hideURL(err))
 	}
@@ -61,7 +63,7 @@ func offer(ctx context.Context, client *http.Client, to Endpoint, sdp string) (s
 	if resp.StatusCode != http.StatusCreated {
 		return "", resource{}, fmt.Errorf("the server answered %s: %s", resp.Status, firstLine(body))
 	}
-	res := resource{token: to.Token, relays: readLinks(resp.Header)}
+	res := resource{token: to.Token, relays: client.ReadLinks(resp.Header)}
 	if l := resp.Header.Get("Location"); l != "" {
 		if u, err := resp.Request.URL.Parse(l); err == nil {
 			res.location = u.String()

@@ -285,7 +285,12 @@ func (c *Client) server() netip.AddrPort {
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
 // Drops is how many packets the kernel dropped because the socket was full.
-func (c *Client) Drops() uint32 { return c.link.dropped() }
+func (c *Client) Drops() uint32 {
+	if s, ok := c.link.(*socket); ok {
+		return s.drops.Load()
+	}
+	return 0 // TCP loses nothing
+}
 
 // Host is the address that the client has announced.
 func (c *Client) Host() netip.AddrPort { return c.host }
@@ -321,7 +326,11 @@ func (c *Client) Detach() bool {
 // whatever comes before anybody is woken, and all that is left is an address
 // that the server sends to, and Check.
 func (c *Client) Deafen() error {
-	if err := c.link.filterAll(); err != nil {
+	s, ok := c.link.(*socket)
+	if !ok {
+		return errors.New("a connection cannot be deaf")
+	}
+	if err := s.filterAll(); err != nil {
 		return fmt.Errorf("the packets could not be filtered away: %w", err)
 	}
 	c.pipe.mute.Store(true) // no goodbye

@@ -196,7 +196,7 @@ func TestFilter(t *testing.T) {
 	require.True(t, c.Detach())
 	p := []byte{0x80, 1, 2}
 	_, _ = from.Write(p)
-	require.NoError(t, c.link.filterAll())
+	require.NoError(t, c.link.(*socket).filterAll())
 	_, _ = from.Write(p)
 	assert.Zero(t, NewBatch().Read(c))
 }

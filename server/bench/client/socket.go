@@ -28,9 +28,6 @@ type link interface {
 	// receive hands on what has come to a detached link, and says how many
 	// datagrams there were.
 	receive(b *Batch, c *Client) int
-	filterAll() error
-	// dropped is how many packets the kernel had no room for.
-	dropped() uint32
 	close()
 }
 
@@ -86,8 +83,6 @@ func (s *socket) close() {
 	}
 	s.conn, s.fd = nil, -1
 }
-
-func (s *socket) dropped() uint32 { return s.drops.Load() }
 
 // read hands on what comes, one by one and as soon as it does, until the
 // socket is closed or detached.

@@ -98,12 +98,12 @@ func duplicate(conn syscall.Conn) (own int, err error) {
 }
 
 // receiveStamped reads what a TCP connection has, and when the end of it came.
-// With nothing there it returns errEmpty.
+// With nothing there it returns emptyError.
 func receiveStamped(fd int, b, oob []byte) (n int, arrived int64, err error) {
 	n, oobn, _, _, err := unix.Recvmsg(fd, b, oob, unix.MSG_DONTWAIT)
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return 0, 0, errEmpty
+		return 0, 0, emptyError{}
 	case err != nil:
 		return 0, 0, err
 	case n == 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -121,7 +122,7 @@ func (s *stream) piece(c *Client) int {
 	if err == nil && !s.broken {
 		return count
 	}
-	if err != errEmpty { //nolint:errorlint // tls.Conn gives it back as it is
+	if !errors.Is(err, emptyError{}) {
 		s.broken = true
 		_ = c.pipe.Close() // which ends DTLS and with it the client
 	}
@@ -158,16 +159,10 @@ func (s *stream) split(c *Client) int {
 
 func (s *stream) detach() bool { return s.raw.detach() }
 
-func (s *stream) filterAll() error { return fmt.Errorf("a connection has no filter") }
-
-func (s *stream) dropped() uint32 { return 0 } // TCP loses nothing
-
 func (s *stream) close() { _ = s.conn.Close() }
 
-// errEmpty says that a detached connection has nothing to read just now. TLS
+// emptyError says that a detached connection has nothing to read just now. TLS
 // takes it for a timeout, after which it goes on.
-var errEmpty net.Error = emptyError{}
-
 type emptyError struct{}
 
 // Error tells what is wrong, which nobody sees.
@@ -198,7 +193,7 @@ func (r *rawConn) state() (*net.TCPConn, int) {
 	return r.conn, r.fd
 }
 
-// Read waits for something to come; after detach it returns errEmpty instead.
+// Read waits for something to come; after detach it returns emptyError instead.
 func (r *rawConn) Read(b []byte) (int, error) {
 	conn, fd := r.state()
 	if conn != nil {
@@ -209,7 +204,7 @@ func (r *rawConn) Read(b []byte) (int, error) {
 		if _, fd = r.state(); fd < 0 {
 			return 0, err
 		}
-		return 0, errEmpty // taken away while it waited
+		return 0, emptyError{} // taken away while it waited
 	}
 	if fd < 0 {
 		return 0, net.ErrClosed

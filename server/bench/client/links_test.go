@@ -1,4 +1,4 @@
-package bench
+package client
 
 import (
 	"net/http"
@@ -6,43 +6,41 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/heliograph/heliograph/server/bench/client"
 )
 
-func links(values ...string) []iceServer { return readLinks(http.Header{"Link": values}) }
+func links(values ...string) []TURNServer { return ReadLinks(http.Header{"Link": values}) }
 
 func TestReadLinks(t *testing.T) {
 	t.Parallel()
 	list := links(
 		`<turn:192.0.2.1:8080?transport=tcp>; rel="ice-server"; username="u"; credential="p, \"q\"; r"; credential-type="password", `+
 			`<turns:live.example:443?transport=tcp>;REL=ice-server;username=u2;credential=p2`,
-		`<stun:192.0.2.1>; rel="ice-server"`, `<https://h/help>; rel="help"`, `<turn:%zz>; rel="ice-server"`, `turn:`, `<turn:[2001:db8::1]>; rel="ice-server"`,
+		`<stun:192.0.2.1>; rel="ice-server"`, `<https://h/help>; rel="help"`, `<turn:h:port>; rel="ice-server"`, `turn:`, `<turn:[2001:db8::1]>; rel="ice-server"`,
 	)
 	require.Len(t, list, 3)
 	assert.Equal(t, "192.0.2.1", list[0].uri.Host)
 	assert.Equal(t, 8080, list[0].uri.Port)
 	assert.Equal(t, `p, "q"; r`, list[0].credential)
-	assert.Equal(t, client.TCP, wayOf(list[0].uri))
-	assert.Equal(t, client.TLS, wayOf(list[1].uri))
+	assert.Equal(t, TCP, wayOf(list[0].uri))
+	assert.Equal(t, TLS, wayOf(list[1].uri))
 	assert.Equal(t, "p2", list[1].credential)
 	assert.Equal(t, "2001:db8::1", list[2].uri.Host)
-	assert.Equal(t, client.UDP, wayOf(list[2].uri))
+	assert.Equal(t, UDP, wayOf(list[2].uri))
 }
 
 func TestRelayOf(t *testing.T) {
 	t.Parallel()
 	list := links(`<turn:a:1?transport=tcp>; rel="ice-server"; username="u"; credential="p"`,
 		`<turns:b:2?transport=tcp>; rel="ice-server"; username="u"; credential="p"`)
-	for way, host := range map[client.Way]string{client.TCP: "a", client.TLS: "b", client.UDP: "a"} {
-		r, err := relayOf(list, way)
+	for way, host := range map[Way]string{TCP: "a", TLS: "b", UDP: "a"} {
+		r, err := RelayOf(list, way)
 		require.NoError(t, err)
 		assert.Equal(t, host, r.Host, way)
 		assert.Equal(t, way, r.Way, "as asked for, whatever the URL says")
 	}
-	_, err := relayOf(nil, client.UDP)
-	require.ErrorIs(t, err, errNoRelay)
-	_, err = relayOf(links(`<turn:a>; rel="ice-server"`), client.UDP)
+	_, err := RelayOf(nil, UDP)
+	require.ErrorIs(t, err, ErrNoRelay)
+	_, err = RelayOf(links(`<turn:a>; rel="ice-server"`), UDP)
 	require.ErrorContains(t, err, "without a username")
 }
 
@@ -52,24 +50,4 @@ func FuzzReadLinks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		require.LessOrEqual(t, len(links(value)), maxLinks)
 	})
-}
-
-// Neighbours come from different addresses, and no address has too many.
-func TestLoopbackSources(t *testing.T) {
-	t.Parallel()
-	if !loopbackSource(0, 1).IsValid() {
-		t.Skip("the loopback has one address here")
-	}
-	for _, viewers := range []int{1, 9, 100, maxViewers} {
-		each := map[string]int{}
-		for i := range viewers {
-			a := loopbackSource(i, viewers)
-			require.True(t, a.IsLoopback())
-			each[a.String()]++
-		}
-		for a, n := range each {
-			require.LessOrEqual(t, n, perSource, a)
-		}
-		require.Equal(t, viewers > perSource, loopbackSource(0, viewers) != loopbackSource(1, viewers))
-	}
 }

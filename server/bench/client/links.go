@@ -1,4 +1,4 @@
-package bench
+package client
 
 import (
 	"errors"
@@ -7,26 +7,24 @@ import (
 	"strings"
 
 	"github.com/pion/stun/v4"
-
-	"github.com/heliograph/heliograph/server/bench/client"
 )
 
 // maxLinks bounds the links that are looked at.
 const maxLinks = 32
 
-// errNoRelay says that the server's answer names no TURN server.
-var errNoRelay = errors.New(`the server's answer names no TURN server (a Link header with rel="ice-server"), ` +
+// ErrNoRelay says that the server's answer names no TURN server.
+var ErrNoRelay = errors.New(`the server's answer names no TURN server (a Link header with rel="ice-server"), ` +
 	"so no viewer can come through one: does the server have TURN?")
 
-// iceServer is a TURN server named by a WHEP answer (RFC 9725 section 4.6).
-type iceServer struct {
+// TURNServer is a TURN server named by a WHEP answer (RFC 9725 section 4.6).
+type TURNServer struct {
 	uri                  *stun.URI
 	username, credential string
 }
 
-// readLinks returns the TURN servers in the Link headers of an answer.
-func readLinks(h http.Header) []iceServer {
-	var list []iceServer
+// ReadLinks returns the TURN servers in the Link headers of an answer.
+func ReadLinks(h http.Header) []TURNServer {
+	var list []TURNServer
 	for _, value := range h.Values("Link") {
 		for len(value) > 0 && len(list) < maxLinks {
 			var target string
@@ -39,7 +37,7 @@ func readLinks(h http.Header) []iceServer {
 			if err != nil || uri.Scheme != stun.SchemeTypeTURN && uri.Scheme != stun.SchemeTypeTURNS {
 				continue
 			}
-			list = append(list, iceServer{uri, params["username"], params["credential"]})
+			list = append(list, TURNServer{uri, params["username"], params["credential"]})
 		}
 	}
 	return list
@@ -97,13 +95,13 @@ func nextParam(s string) (name, value, rest string) {
 	return name, b.String(), ""
 }
 
-// relayOf picks the TURN server to use in a way. Where the server names none for
+// RelayOf picks the TURN server to use in a way. Where the server names none for
 // this way, one that it names for another is asked: a server that hides TURN by
 // UDP from browsers, or TLS for want of a certificate that they trust, may have
 // both at the same port.
-func relayOf(list []iceServer, way client.Way) (client.Relay, error) {
+func RelayOf(list []TURNServer, way Way) (Relay, error) {
 	if len(list) == 0 {
-		return client.Relay{}, errNoRelay
+		return Relay{}, ErrNoRelay
 	}
 	best := list[0]
 	for _, s := range list {
@@ -113,19 +111,19 @@ func relayOf(list []iceServer, way client.Way) (client.Relay, error) {
 		}
 	}
 	if best.username == "" || best.credential == "" {
-		return client.Relay{}, fmt.Errorf("the server's answer names a TURN server without a username or without a credential")
+		return Relay{}, fmt.Errorf("the server's answer names a TURN server without a username or without a credential")
 	}
-	return client.Relay{
+	return Relay{
 		Way: way, Host: best.uri.Host, Port: best.uri.Port, Username: best.username, Password: best.credential,
 	}, nil
 }
 
-func wayOf(u *stun.URI) client.Way {
+func wayOf(u *stun.URI) Way {
 	switch {
 	case u.Scheme == stun.SchemeTypeTURNS:
-		return client.TLS
+		return TLS
 	case u.Proto == stun.ProtoTypeTCP:
-		return client.TCP
+		return TCP
 	}
-	return client.UDP
+	return UDP
 }
