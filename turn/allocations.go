@@ -81,8 +81,8 @@ func (t *allocations) made(addr netip.AddrPort, conn *relayConn) {
 	t.unclaimed[addr] = conn
 }
 
-// claim gives a relayed address to the client it was made for.
-func (t *allocations) claim(c client, addr netip.AddrPort) {
+// claim gives a relayed address to the client it was made for, and returns it.
+func (t *allocations) claim(c client, addr netip.AddrPort) *relayConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn := t.unclaimed[addr]
@@ -90,6 +90,17 @@ func (t *allocations) claim(c client, addr netip.AddrPort) {
 	if a := t.all[c]; a != nil {
 		a.conn = conn
 	}
+	return conn
+}
+
+// relayed returns the relayed address of a client, or nil.
+func (t *allocations) relayed(c client) *relayConn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a := t.all[c]; a != nil {
+		return a.conn
+	}
+	return nil
 }
 
 // abandon gives back a place of which no allocation came.

@@ -31,13 +31,27 @@ func (s *Server) serve() (*pionturn.Server, error) {
 		QuotaHandler: s.quota,
 		EventHandler: pionturn.EventHandler{
 			OnAllocationCreated: func(src, _ net.Addr, _, username, _ string, relayed net.Addr, _ int) {
-				s.allocations.claim(clientOf(src), clientOf(relayed).addr)
+				if c := s.allocations.claim(clientOf(src), clientOf(relayed).addr); c != nil {
+					c.forward(s.wayTo(clientOf(src)))
+				}
 				if !s.credentials.inForce(username) { // revoked meanwhile, when there was no allocation to end
 					s.Revoke(username)
 				}
 			},
 			OnAllocationDeleted: func(src, _ net.Addr, _, _, _ string) { s.allocations.remove(clientOf(src)) },
-			OnAllocationError:   func(src, _ net.Addr, _, _ string) { s.allocations.abandon(clientOf(src)) },
+			OnPermissionCreated: func(src, _ net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
+				s.note(src, func(r *routes) { r.permit(peer) })
+			},
+			OnPermissionDeleted: func(src, _ net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
+				s.note(src, func(r *routes) { r.forbid(peer) })
+			},
+			OnChannelCreated: func(src, _ net.Addr, _, _, _ string, _, peer net.Addr, number uint16) {
+				s.note(src, func(r *routes) { r.bind(number, peer) })
+			},
+			OnChannelDeleted: func(src, _ net.Addr, _, _, _ string, _, _ net.Addr, number uint16) {
+				s.note(src, func(r *routes) { r.unbind(number) })
+			},
+			OnAllocationError: func(src, _ net.Addr, _, _ string) { s.allocations.abandon(clientOf(src)) },
 		},
 	}
 	if s.cfg.Packets != nil {
@@ -51,6 +65,13 @@ func (s *Server) serve() (*pionturn.Server, error) {
 		}}
 	}
 	return pionturn.NewServer(cfg)
+}
+
+// note tells a client's relayed address what the library permits it.
+func (s *Server) note(src net.Addr, change func(*routes)) {
+	if c := s.allocations.relayed(clientOf(src)); c != nil {
+		c.routes.change(change)
+	}
 }
 
 // reading makes Run wait until the function it returns was called, once or

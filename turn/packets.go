@@ -17,6 +17,12 @@ func (p *packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.ended()
 			return 0, nil, err
 		}
+		if isChannelData(b[:n]) {
+			if c := p.server.allocations.relayed(clientOf(from)); c != nil {
+				c.fromChannel(b[:n])
+			}
+			continue
+		}
 		g := gate{server: p.server, client: clientOf(from), reply: func(a []byte) {
 			_, _ = p.PacketConn.WriteTo(a, from) // lost like any datagram
 		}}

@@ -1,7 +1,9 @@
 package turn
 
 import (
+	"encoding/binary"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -24,6 +26,44 @@ type relayConn struct {
 	server *Server
 	in     *rate.Limiter // from the client
 	out    *rate.Limiter // to the client
+	routes routes
+}
+
+// forwarding is a relayed address that hands what is sent to it to a function.
+type forwarding interface {
+	Forward(f func(b []byte, size int, from netip.AddrPort) (room bool))
+}
+
+// forward has what is sent to the client go there without the library, which
+// takes every datagram for itself, through a goroutine and three copies. The
+// library goes on to say who may send what: see routes. Where the relayed
+// address or the way to the client cannot do that, all stays with the library.
+func (c *relayConn) forward(to way) {
+	relayed, ok := c.PacketConn.(forwarding)
+	if !ok || to == nil {
+		return
+	}
+	relayed.Forward(func(b []byte, size int, from netip.AddrPort) bool {
+		h, ok := c.routes.header(from)
+		n := (len(b) + size - 1) / size
+		switch {
+		case !ok: // neither channel nor permission: vanishes, as in a network
+			return true
+		case !c.out.AllowN(time.Now(), len(b)+n*overhead):
+			c.server.count.capped.Add(uint64(n))
+			return true
+		}
+		return to.burst(h, b, size)
+	})
+}
+
+// fromChannel relays ChannelData of the client. On a channel that is not bound
+// it vanishes (RFC 8656 section 12.6).
+func (c *relayConn) fromChannel(b []byte) {
+	size := int(binary.BigEndian.Uint16(b[2:]))
+	if peer := c.routes.peer(binary.BigEndian.Uint16(b)); peer != nil && channelHeader+size <= len(b) {
+		_, _ = c.WriteTo(b[channelHeader:channelHeader+size], peer)
+	}
 }
 
 func newRelayConn(s *Server, c net.PacketConn) *relayConn {

@@ -65,12 +65,14 @@ func (s *Server) admitStream(c net.Conn) *stream {
 	network := limit.Network(who.addr.Addr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.streams) >= maxStreams || s.streamsOf(network) >= maxStreamsPerNetwork {
+	if s.closed || s.streams[who] != nil || len(s.streams) >= maxStreams || s.streamsOf(network) >= maxStreamsPerNetwork {
 		return nil
 	}
-	st := &stream{Conn: c, server: s, r: bufio.NewReaderSize(c, maxMessage), network: network, opened: time.Now()}
+	st := &stream{
+		Conn: c, server: s, r: bufio.NewReaderSize(c, maxMessage), network: network, opened: time.Now(), out: newOutput(&s.chunks),
+	}
 	st.gate = gate{server: s, client: who, reply: func(b []byte) { _, _ = st.Write(b) }}
-	s.streams[st] = struct{}{}
+	s.streams[who] = st
 	s.connected.Add(1)
 	s.count.streams.Inc()
 	return st
@@ -78,7 +80,7 @@ func (s *Server) admitStream(c net.Conn) *stream {
 
 // streamsOf counts the connections of a network; mu is held.
 func (s *Server) streamsOf(network netip.Addr) (n int) {
-	for c := range s.streams {
+	for _, c := range s.streams {
 		if c.network == network {
 			n++
 		}
@@ -96,9 +98,12 @@ type stream struct {
 	gate    gate
 	network netip.Addr
 	opened  time.Time
+	out     *output
 	// owned by the reader
 	r     *bufio.Reader
 	frame [maxMessage]byte
+	// held while a message is written
+	writing sync.Mutex
 	// atomic
 	once sync.Once
 }
@@ -110,7 +115,16 @@ func (c *stream) Read(b []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if out := c.gate.admit(frame); len(out) >= minFrame {
+		if len(frame) < minFrame {
+			continue
+		}
+		if isChannelData(frame) {
+			if conn := c.server.allocations.relayed(c.gate.client); conn != nil {
+				conn.fromChannel(frame)
+			}
+			continue
+		}
+		if out := c.gate.admit(frame); out != nil {
 			return copy(b, out), nil
 		}
 	}
@@ -167,9 +181,31 @@ func frameSize(head []byte) int {
 	return 0
 }
 
-// Write sends one message. A client that takes nothing for too long is
+// burst queues datagrams for the writer.
+func (c *stream) burst(h header, b []byte, size int) bool {
+	return c.out.put(h, b, size)
+}
+
+// write writes what waits, as much at once as there is, until the connection
+// ends.
+func (c *stream) write() {
+	defer c.server.connected.Done()
+	for range c.out.wake {
+		for k := c.out.take(); k != nil; k = c.out.take() {
+			_, err := c.Write(k.b[:k.n])
+			c.out.free(k)
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Write sends whole messages. A client that takes nothing for too long is
 // disconnected: its media would only get older.
 func (c *stream) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return 0, err
 	}
@@ -181,14 +217,18 @@ func (c *stream) Write(b []byte) (int, error) {
 }
 
 // kill ends the connection; the library then closes it.
-func (c *stream) kill() { _ = c.Conn.Close() }
+func (c *stream) kill() {
+	_ = c.Conn.Close()
+	c.out.close()
+}
 
 // Close is called by the library when it is done with the connection.
 func (c *stream) Close() error {
 	err := c.Conn.Close()
+	c.out.close()
 	c.once.Do(func() {
 		c.server.mu.Lock()
-		delete(c.server.streams, c)
+		delete(c.server.streams, c.gate.client)
 		c.server.mu.Unlock()
 		c.server.connected.Done()
 	})

@@ -91,14 +91,14 @@ func TestStreamDeadlines(t *testing.T) {
 	r.bare(stun.MethodAllocate)
 	h.mu.Lock()
 	require.Len(t, h.streams, 1)
-	for c := range h.streams {
+	for _, c := range h.streams {
 		require.Equal(t, c.opened.Add(authTimeout), c.patience(), "without an allocation it has to end")
 	}
 	h.mu.Unlock()
 	r.user, r.password, _ = h.Credentials("guest")
 	r.allocate()
 	h.mu.Lock()
-	for c := range h.streams {
+	for _, c := range h.streams {
 		require.Greater(t, time.Until(c.patience()), authTimeout)
 	}
 	h.mu.Unlock()

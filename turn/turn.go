@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/heliograph/heliograph/server/metric"
 )
@@ -48,8 +49,10 @@ type Server struct {
 	limits      *limits
 	// guarded by mu
 	mu      sync.Mutex
-	streams map[*stream]struct{}
+	streams map[client]*stream
 	closed  bool
+	// atomic
+	chunks atomic.Int64 // that wait for the clients of streams
 	// owned by Run
 	connected sync.WaitGroup
 }
@@ -74,7 +77,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, family: relayedFamily(cfg.Peers()), credentials: newCredentials(secret, cfg.Realm),
-		allocations: newAllocations(), limits: newLimits(), streams: map[*stream]struct{}{},
+		allocations: newAllocations(), limits: newLimits(), streams: map[client]*stream{},
 	}
 	s.count = newCounters(cfg.Metrics, s)
 	return s, nil
@@ -92,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	all := make([]*stream, 0, len(s.streams))
-	for c := range s.streams {
+	for _, c := range s.streams {
 		all = append(all, c)
 	}
 	s.mu.Unlock()

@@ -62,7 +62,29 @@ type relayConn struct {
 	// guarded by relay.mu
 	closedAt time.Time
 	// atomic
-	peer atomic.Pointer[net.UDPAddr] // our address that the client last sent to
+	peer    atomic.Pointer[ownAddr] // our address that the client last sent to
+	forward atomic.Pointer[Forward]
+}
+
+// ownAddr is an address of ours in both its forms.
+type ownAddr struct {
+	addr netip.AddrPort
+	net  *net.UDPAddr
+}
+
+func newOwnAddr(a netip.AddrPort) *ownAddr { return &ownAddr{a, net.UDPAddrFromAddrPort(a)} }
+
+// Forward takes what is sent to a relayed address: datagrams of size bytes, of
+// which the last may be shorter, from an address of ours. It says whether there
+// was room for them. It must not block, and not keep b.
+type Forward func(b []byte, size int, from netip.AddrPort) (room bool)
+
+// Forward has what is sent from now on handed to f by whoever sends it, instead
+// of waiting for ReadFrom, where each datagram is copied twice and wakes a
+// goroutine.
+func (c *relayConn) Forward(f func(b []byte, size int, from netip.AddrPort) (room bool)) {
+	forward := Forward(f)
+	c.forward.Store(&forward)
 }
 
 // Allocate makes a virtual relayed address for a TURN client: what is written
@@ -81,7 +103,7 @@ func (r *relay) allocate(port int) (net.PacketConn, net.Addr, error) {
 		return nil, nil, fmt.Errorf("relay port %d: %w", port, ErrNoPort)
 	}
 	c := &relayConn{pipe: newPipe(pipeSize, r.places), relay: r, addr: netip.AddrPortFrom(r.ip, number)}
-	c.peer.Store(net.UDPAddrFromAddrPort(r.defaultPeer()))
+	c.peer.Store(newOwnAddr(r.defaultPeer()))
 	r.pipes[number] = c
 	return c, net.UDPAddrFromAddrPort(c.addr), nil
 }
@@ -140,19 +162,43 @@ func (r *relay) find(port uint16) *relayConn {
 	return c
 }
 
-// send queues one datagram for the client of a virtual address.
-func (r *relay) send(b []byte, to netip.AddrPort) error {
+// send sends datagrams of size bytes, of which the last may be shorter, to the
+// client of a virtual address.
+func (r *relay) send(b []byte, size int, to netip.AddrPort) error {
 	c := r.find(to.Port())
 	if c == nil || c.isClosed() {
 		r.port.count.relay.closed.Inc()
 		return ErrGone
 	}
-	if !c.push(b, netip.AddrPort{}) {
+	n, room := c.hand(b, size)
+	r.port.count.relay.out.Add(uint64(n))
+	if !room {
 		r.port.count.relay.full.Inc()
 		return ErrFull
 	}
-	r.port.count.relay.out.Inc()
 	return nil
+}
+
+// hand forwards or queues datagrams. It returns how many there was room for, and
+// whether it was all.
+func (c *relayConn) hand(b []byte, size int) (n int, room bool) {
+	if size > maxDatagram {
+		return 0, false
+	}
+	if f := c.forward.Load(); f != nil {
+		if !(*f)(b, size, c.peer.Load().addr) {
+			return 0, false
+		}
+		return (len(b) + size - 1) / size, true
+	}
+	for ; len(b) > 0; n++ {
+		k := min(size, len(b))
+		if !c.push(b[:k], netip.AddrPort{}) {
+			return n, false
+		}
+		b = b[k:]
+	}
+	return n, true
 }
 
 // closeAll closes every relayed address.
@@ -186,8 +232,8 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		p.count.relay.refused.Inc()
 		return len(b), nil
 	}
-	if old := c.peer.Load(); old.AddrPort() != a {
-		c.peer.Store(net.UDPAddrFromAddrPort(a))
+	if c.peer.Load().addr != a {
+		c.peer.Store(newOwnAddr(a))
 	}
 	p.count.relay.in.Inc()
 	p.deliverSafely(b, c.addr, class)
@@ -201,7 +247,7 @@ func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return n, c.peer.Load(), nil
+	return n, c.peer.Load().net, nil
 }
 
 // Close ends the relayed address. Its port stays unused for a while.

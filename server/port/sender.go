@@ -38,7 +38,7 @@ func (s *Sender) Send(b []byte, to netip.AddrPort) error {
 	case s.framed.owns(to):
 		return s.framed.send(b, to)
 	case s.relay.owns(to):
-		return s.relay.send(b, to)
+		return s.relay.send(b, max(1, len(b)), to)
 	}
 	return s.socket.Send(s.answers.to(to, isSTUN(b)), b, to)
 }
@@ -55,7 +55,7 @@ func (s *Sender) SendSegments(b []byte, segment int, to netip.AddrPort) error {
 	case s.framed.owns(to):
 		return sendEach(b, segment, to, s.framed.send)
 	case s.relay.owns(to):
-		return sendEach(b, segment, to, s.relay.send)
+		return s.relay.send(b, segment, to)
 	}
 	return s.socket.SendSegments(s.answers.to(to, isSTUN(b)), b, segment, to)
 }

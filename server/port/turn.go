@@ -45,6 +45,18 @@ func (t *turnPipe) WriteTo(b []byte, to net.Addr) (int, error) {
 	return len(b), nil
 }
 
+// SendSegments sends datagrams of size bytes, of which the last may be shorter,
+// to a TURN client. It never blocks.
+func (t *turnPipe) SendSegments(b []byte, size int, to netip.AddrPort) error {
+	if t.port.relay.owns(to) {
+		return fmt.Errorf("write to %v: no address of a TURN client", to)
+	}
+	// Clients have their sockets in turn, so that those who send at the same
+	// time do not wait for each other.
+	s := &t.port.senders[int(to.Port())%len(t.port.senders)]
+	return s.socket.SendSegments(t.answers.to(to, true), b, size, to)
+}
+
 // Close ends the reading half; the socket stays open.
 func (t *turnPipe) Close() error {
 	t.pipe.close()
