@@ -145,14 +145,14 @@ func (t *allocations) owner(c client) (username string, ok bool) {
 	return a.username, true
 }
 
-// of lists the relayed addresses of a credential.
-func (t *allocations) of(username string) []*relayConn {
+// of lists the clients of a credential, and their relayed addresses.
+func (t *allocations) of(username string) map[client]*relayConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var conns []*relayConn
-	for _, a := range t.all {
+	conns := map[client]*relayConn{}
+	for c, a := range t.all {
 		if a.username == username && a.conn != nil {
-			conns = append(conns, a.conn)
+			conns[c] = a.conn
 		}
 	}
 	return conns

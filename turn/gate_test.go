@@ -271,16 +271,18 @@ func expiry(t *testing.T) {
 
 // A credential ends with its session: at once for what it has, and for good.
 func revoke(t *testing.T) {
-	both(t, func(t *testing.T, h *house, network string) {
+	over(t, []string{"udp", "tcp", "tls"}, func(t *testing.T, h *house, network string) {
 		r, stays := h.guest(t, network), h.guest(t, network)
 		relayed := r.allocate()
 		stays.allocate()
 		h.Revoke(r.user)
 		require.Eventually(t, func() bool { return h.allocations.len() == 1 }, patience, time.Millisecond)
 		require.Error(t, h.port.Send([]byte("\x80late"), relayed))
-		if network == "udp" { // the connection of TCP is closed with its allocation
+		if network == "udp" {
 			require.Equal(t, stun.CodeUnauthorized, code(t, r.signed(stun.MethodRefresh)))
 			require.Equal(t, stun.CodeUnauthorized, code(t, r.signed(stun.MethodAllocate, transport(17))))
+		} else {
+			r.closed() // with its allocation
 		}
 		require.Zero(t, code(t, stays.signed(stun.MethodRefresh)), "another one's goes on")
 	})

@@ -21,7 +21,7 @@ func TestTURN(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"N1 vectors of RFC 5769", vectors},
-		{"N2 Binding", binding},
+		{"N2 Binding", bindingAnswers},
 		{"N2 unknown attributes", unknownAttributes},
 		{"N2 FINGERPRINT", fingerprints},
 		{"N3 asks for credentials", asksForCredentials},
@@ -73,7 +73,7 @@ func vectors(t *testing.T) {
 }
 
 // An answer tells where the request came from, and that it was this request's.
-func binding(t *testing.T) {
+func bindingAnswers(t *testing.T) {
 	both(t, func(t *testing.T, h *house, network string) {
 		r := h.rawDial(t, network, "", "")
 		request := r.write(stun.BindingRequest, stun.Fingerprint)

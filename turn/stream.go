@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -105,7 +106,8 @@ type stream struct {
 	// held while a message is written
 	writing sync.Mutex
 	// atomic
-	once sync.Once
+	writer, once sync.Once
+	ended        atomic.Bool
 }
 
 // Read returns the next message.
@@ -134,6 +136,9 @@ func (c *stream) Read(b []byte) (int, error) {
 func (c *stream) next() ([]byte, error) {
 	if err := c.Conn.SetReadDeadline(c.patience()); err != nil {
 		return nil, err
+	}
+	if c.ended.Load() {
+		return nil, net.ErrClosed
 	}
 	if _, err := c.r.Peek(1); err != nil {
 		return nil, err
@@ -189,7 +194,6 @@ func (c *stream) burst(h header, b []byte, size int) bool {
 // write writes what waits, as much at once as there is, until the connection
 // ends.
 func (c *stream) write() {
-	defer c.server.connected.Done()
 	for range c.out.wake {
 		for k := c.out.take(); k != nil; k = c.out.take() {
 			_, err := c.Write(k.b[:k.n])
@@ -214,6 +218,13 @@ func (c *stream) Write(b []byte) (int, error) {
 		c.kill()
 	}
 	return n, err
+}
+
+// end wakes the reader for good, upon which the library closes the connection.
+// It does not wait for that, as the farewell of TLS would.
+func (c *stream) end() {
+	c.ended.Store(true)
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 // kill ends the connection; the library then closes it.

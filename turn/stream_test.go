@@ -105,6 +105,20 @@ func TestStreamDeadlines(t *testing.T) {
 	require.Zero(t, code(t, r.signed(stun.MethodRefresh, lifetime(0))))
 }
 
+// However often a client begins anew, its connection costs no more than once.
+func TestAllocationsOfOneStream(t *testing.T) { // alone: it counts goroutines
+	h := open(t)
+	r := h.guest(t, "tcp")
+	r.allocate()
+	require.Zero(t, code(t, r.signed(stun.MethodRefresh, lifetime(0))))
+	before := runtime.NumGoroutine()
+	for range 50 { // the end of one may take the next with it: see the package's differences
+		_ = code(t, r.signed(stun.MethodAllocate, transport(17)))
+		_ = code(t, r.signed(stun.MethodRefresh, lifetime(0)))
+	}
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, patience, time.Millisecond)
+}
+
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	h := open(t)

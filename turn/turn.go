@@ -100,7 +100,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for _, c := range all {
-		c.kill()
+		s.connected.Go(c.kill) // which a client that does not read holds up, but only its own
 	}
 	s.connected.Wait()
 	s.allocations.wait()
@@ -108,11 +108,17 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Revoke ends a credential with its session: its allocations are closed now,
-// and no request with it is taken any more.
+// and the connections of its clients, and no request with it is taken any more.
 func (s *Server) Revoke(username string) {
 	s.credentials.revoke(username)
-	for _, c := range s.allocations.of(username) {
+	for client, c := range s.allocations.of(username) {
 		_ = c.Close() // the library deletes an allocation whose address is closed
+		s.mu.Lock()
+		st := s.streams[client]
+		s.mu.Unlock()
+		if st != nil {
+			st.end()
+		}
 	}
 }
 

@@ -33,8 +33,7 @@ func (s *Server) wayTo(c client) way {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[c]; st != nil {
-		s.connected.Add(1)
-		go st.write()
+		st.writer.Do(func() { s.connected.Go(st.write) }) // it may have had an allocation before
 		return st
 	}
 	return nil // it has gone

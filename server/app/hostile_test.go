@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -277,6 +278,8 @@ func TestThreat_T2_CredentialsEndWithTheirSession(t *testing.T) {
 	require.Equal(t, http.StatusOK, ended.StatusCode)
 	require.Eventually(t, func() bool { return l.count(t, "heliograph_turn_allocations") == 0 }, patience, 5*time.Millisecond)
 	require.Equal(t, stun.CodeUnauthorized, over["udp4"].signed(stun.MethodRefresh))
+	_, err := io.Copy(io.Discard, over["tcp4"].conn)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection is closed")
 	for network := range over {
 		require.Equal(t, stun.CodeUnauthorized, client(network).signed(stun.MethodAllocate), network)
 	}
