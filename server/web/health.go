@@ -11,8 +11,13 @@ import (
 	"github.com/heliograph/heliograph/server/metric"
 )
 
-// healthy says that the process answers.
-func healthy(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusOK, "ok\n") }
+// healthy says that the process answers. Clients find out by it that the network
+// is back; so nobody keeps the connection, which would hang when the network is
+// away the next time.
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Connection", "close")
+	answerText(w, http.StatusOK, "ok\n")
+}
 
 // ready says whether new streams and viewers are welcome.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

@@ -3,7 +3,9 @@ package web
 import (
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -153,6 +155,33 @@ func TestFaultEndsOneRequest(t *testing.T) {
 	require.Contains(t, f.body(t, request{path: "/whep/harbour"}, http.StatusInternalServerError), codeInternal)
 	require.EqualValues(t, 1, f.counts.panics.Value())
 	f.body(t, request{path: "/healthz"}, http.StatusOK)
+}
+
+// A client that asks whether the network is back must not be given a connection
+// from before it went away.
+func TestHealthKeepsNoConnection(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", http2), func(t *testing.T) {
+			t.Parallel()
+			closed := make(chan struct{}, 1)
+			s := httptest.NewUnstartedServer(newFixture(t).Handler())
+			s.EnableHTTP2 = http2
+			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateClosed {
+					closed <- struct{}{}
+				}
+			}
+			s.StartTLS()
+			defer s.Close()
+			answer, err := s.Client().Head(s.URL + "/healthz")
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, http.StatusOK, answer.StatusCode)
+			require.Equal(t, http2, answer.ProtoMajor == 2)
+			<-closed
+		})
+	}
 }
 
 func TestReadiness(t *testing.T) {

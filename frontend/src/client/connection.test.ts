@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Connection, socketAddress } from './connection';
-import { FakeSocket, fakeBrowser, realBrowser, serverTime, settle } from './fakes';
+import { FakeServer, FakeSocket, fakeBrowser, realBrowser, serverTime, settle } from './fakes';
 import { Backoff } from './wait';
 
 beforeEach(fakeBrowser);
@@ -68,12 +68,110 @@ test('a changed network begins a hanging try anew', async () => {
   FakeSocket.last.drop();
   await settle();
   c.hurry();
+  await settle();
   expect(FakeSocket.all.length).toBe(2);
   await vi.advanceTimersByTimeAsync(1000);
   c.hurry();
+  await settle();
   expect(FakeSocket.all.length).toBe(3);
   FakeSocket.last.welcome();
   expect(c.state).toBe('open');
+});
+
+/** A connection that was good for long, and whose network goes away. */
+async function cutOff(): Promise<Connection> {
+  const c = open();
+  await vi.advanceTimersByTimeAsync(10_000);
+  FakeServer.answer = 'silent';
+  FakeSocket.last.say = () => undefined;
+  return c;
+}
+
+test('while the network is away it hails, and opens a socket when it is answered', async () => {
+  const c = await cutOff();
+  c.probe();
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(FakeSocket.all.length).toBe(1);
+  expect(FakeServer.asked.length).toBeGreaterThan(5);
+  expect(new Set(FakeServer.asked)).toEqual(new Set(['http://test/healthz']));
+  expect(c.failingFor).toBeGreaterThan(10_000);
+  FakeServer.answer = 200;
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(FakeSocket.all.length).toBe(2);
+  FakeSocket.last.welcome();
+  expect(c.state).toBe('open');
+});
+
+test('few sockets are opened without a hail, even in a long outage', async () => {
+  const c = await cutOff();
+  c.probe();
+  await vi.advanceTimersByTimeAsync(90_000);
+  // Firefox keeps those for 90 s, and has six places.
+  expect(FakeSocket.all.length).toBeGreaterThan(2);
+  expect(FakeSocket.all.length).toBeLessThan(6);
+});
+
+test('a changed network ends a hail and begins another', async () => {
+  const c = await cutOff();
+  c.probe();
+  await vi.advanceTimersByTimeAsync(701 + 600);
+  const before = FakeServer.asked.length;
+  FakeServer.answer = 200;
+  c.hurry();
+  await settle();
+  expect(FakeServer.asked.length).toBe(before + 1);
+  expect(FakeSocket.all.length).toBe(2);
+});
+
+test('a proxy without its server is no answer', async () => {
+  await cutOff();
+  FakeServer.answer = 502;
+  FakeSocket.last.drop();
+  await settle();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(FakeSocket.all.length).toBe(2);
+  FakeServer.answer = 404; // it has no such page, but it lives
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(FakeSocket.all.length).toBe(3);
+});
+
+test('close ends a hail', async () => {
+  const c = await cutOff();
+  c.probe();
+  await vi.advanceTimersByTimeAsync(1000);
+  c.close();
+  FakeServer.answer = 200;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.all.length).toBe(1);
+  expect(c.state).toBe('closed');
+});
+
+describe('a socket of a network that is gone', () => {
+  for (const hidden of [false, true]) {
+    test(`is given up when the server answers to a hail, in a ${hidden ? 'hidden' : 'visible'} tab`, async () => {
+      const c = await cutOff();
+      vi.stubGlobal('document', { hidden });
+      FakeServer.answer = 200;
+      c.probe();
+      await vi.advanceTimersByTimeAsync(hidden ? 0 : 150);
+      expect(FakeSocket.all.length).toBe(2);
+      expect(c.state).toBe('connecting');
+    });
+
+    test(`is not seen in one that is slow, in a ${hidden ? 'hidden' : 'visible'} tab`, async () => {
+      const c = open();
+      await vi.advanceTimersByTimeAsync(10_000);
+      vi.stubGlobal('document', { hidden });
+      for (let i = 0; i < 4; i++) {
+        c.probe();
+        await vi.advanceTimersByTimeAsync(2000);
+      }
+      expect(FakeSocket.all.length).toBe(1);
+      // A stream may stand still for long: not every doubt costs a connection.
+      expect(FakeServer.asked.length).toBe(hidden ? 1 : 0);
+    });
+  }
 });
 
 test('only close is a goodbye', async () => {

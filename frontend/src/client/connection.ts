@@ -6,9 +6,10 @@
 import { ServerClock } from './clock';
 import { ProtocolError } from './errors';
 import { Follows } from './follows';
+import { answers, hailAddress } from './hail';
 import { Requests } from './requests';
 import { Socket } from './socket';
-import { Backoff, Bell, abortable } from './wait';
+import { Backoff, Bell, abortable, sleep } from './wait';
 import type { Answer, DataMessage, Notice, Request, ServerMessage, StreamInfo, Welcome, WireUser } from './wire';
 
 /** 'waiting': between two tries. 'closed': not started, ended by close(), or refused for good (`refusal`). */
@@ -43,8 +44,18 @@ const steps = [0, 250, 500, 1000, 1000, ...Array<number>(28).fill(2000), 5000, 1
 
 /** How long a socket may take to open, ms: on the first try, and when opening was quick before. */
 const patience = { most: 10_000, least: 3000 };
+/** The same for the answer to a hail. */
+const hailPatience = { most: 10_000, least: 1500 };
+/** Every so many tries begin without a hail: it may hang where a socket does not, on an HTTP/2 connection that a proxy keeps. */
+const unhailedEvery = 10;
 /** The least time for a sign of life, ms: a lost network is to be found out soon. */
 const probeWithin = 700;
+/** A sign of life that takes longer, ms, is doubted. */
+const pongUsually = 150;
+/** The least time (ms) from a socket that was doubted and is sound to a hail for the next doubt: a stream may be silent for long. */
+const comparesEvery = 10_000;
+/** A try that takes longer, ms, is begun anew when the network changes. */
+const hangs = 500;
 
 export class Connection {
   // set at construction
@@ -57,6 +68,10 @@ export class Connection {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #backoff = new Backoff(steps);
   #triedAt = 0;
+  /** The socket or try before was not ended by the other side; a socket that is opened now may hang as well. */
+  #unheard = false;
+  #hailing: AbortController | null = null;
+  #comparesFrom = 0;
   #openTook: number | null = null;
   #leastDelay = 0;
   #openSince = 0;
@@ -113,12 +128,14 @@ export class Connection {
   start(): void {
     if (this.#state !== 'closed') return;
     this.#refusal = null;
+    this.#unheard = false;
     this.#backoff.reset();
     this.#connect();
   }
 
   close(): void {
     clearTimeout(this.#retry);
+    this.#hailing?.abort();
     this.#set('closed');
     this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'), true);
   }
@@ -132,19 +149,19 @@ export class Connection {
 
   /** The network may have changed: ends a wait at once, begins a try that hangs anew, and tests an open socket. */
   hurry(): void {
-    if (this.#state === 'connecting' && performance.now() - this.#triedAt > patience.least / 6) {
-      this.#socket?.close(new ProtocolError('connection_lost', 'the network changed'));
+    if (this.#state === 'connecting' && performance.now() - this.#triedAt > hangs) {
+      const why = new ProtocolError('connection_lost', 'the network changed');
+      if (this.#socket) this.#socket.close(why);
+      else this.#closed(why);
     }
-    if (this.#state === 'waiting') {
-      clearTimeout(this.#retry);
-      this.#connect();
-    }
-    this.probe();
+    this.#endWait();
+    this.#ping();
   }
 
-  /** Asks for a sign of life and gives an open socket up without one, within a second on a usual network. */
+  /** Media do not come: asks for a sign of life, and gives an open socket up without one, within a second on a usual network. */
   probe(): void {
-    if (this.#state === 'open') this.#socket?.probe(Math.max(probeWithin, 4 * (this.#clock.roundTrip ?? probeWithin)));
+    this.#ping();
+    void this.#compare();
   }
 
   /** Resolves when the connection is open; rejects when it is refused for good or the signal is aborted. */
@@ -197,13 +214,68 @@ export class Connection {
     return `${prefix}${++this.#lastId}`;
   }
 
+  get #url(): string {
+    return this.#options.url ?? socketAddress(location.origin);
+  }
+
+  #ping(): void {
+    if (this.#state === 'open') this.#socket?.probe(Math.max(probeWithin, 4 * (this.#clock.roundTrip ?? probeWithin)));
+  }
+
+  // If the server answers to a hail and not to the ping before it, then the socket is of a network that is gone.
+  async #compare(): Promise<void> {
+    const socket = this.#socket;
+    if (this.#state !== 'open' || !socket || performance.now() < this.#comparesFrom) return;
+    this.#comparesFrom = Infinity;
+    const silent = () => this.#socket === socket && socket.awaits;
+    // In a hidden tab a timer takes a second, so there another hail is the time that the ping is given.
+    if (globalThis.document?.hidden) await this.#hail(probeWithin);
+    else await sleep(Math.max(pongUsually, 2 * (this.#clock.roundTrip ?? 0)));
+    const gone = silent() && (await this.#hail(probeWithin)) && silent();
+    const sound = this.#socket === socket && !socket.awaits;
+    this.#comparesFrom = sound ? performance.now() + comparesEvery : 0;
+    if (!gone) return;
+    socket.close(new ProtocolError('connection_lost', 'the network changed'));
+    this.#endWait();
+  }
+
+  #endWait(): void {
+    if (this.#state !== 'waiting') return;
+    clearTimeout(this.#retry);
+    this.#connect();
+  }
+
   #connect(): void {
     this.#iceServers = null;
     this.#set('connecting');
     this.#triedAt = performance.now();
-    const url = this.#options.url ?? socketAddress(location.origin);
-    this.#socket = new Socket(url, this.#options.token, this.#patience(), this.#clock, {
-      welcome: (m) => this.#opening(m),
+    if (this.#unheard && this.#backoff.tries % unhailedEvery !== 0) void this.#hailFirst();
+    else this.#open();
+  }
+
+  async #hailFirst(): Promise<void> {
+    const answered = await this.#hail(this.#patience(hailPatience));
+    if (answered === null) return;
+    if (answered) this.#open();
+    else this.#closed(new ProtocolError('timeout', 'the server cannot be reached'));
+  }
+
+  /** Whether the server answers; null when that is of no interest any more. */
+  async #hail(within: number): Promise<boolean | null> {
+    this.#hailing?.abort();
+    const own = (this.#hailing = new AbortController());
+    const answered = await answers(hailAddress(this.#url), within, own.signal);
+    if (this.#hailing === own) this.#hailing = null;
+    return own.signal.aborted ? null : answered;
+  }
+
+  #open(): void {
+    const began = performance.now();
+    this.#socket = new Socket(this.#url, this.#options.token, this.#patience(patience), this.#clock, {
+      welcome: (m) => {
+        this.#openTook = performance.now() - began;
+        this.#opening(m);
+      },
       message: (m) => this.#take(m),
       closed: (why) => this.#closed(why),
     });
@@ -211,16 +283,17 @@ export class Connection {
 
   // A try that was begun while the network was away hangs until its packets are sent again, which takes ever longer.
   // So it is given up soon, unless this network is slow or has been away for long.
-  #patience(): number {
-    if (this.#openTook === null || this.#backoff.tries >= steps.length) return patience.most;
-    return Math.min(patience.most, Math.max(patience.least, 3 * this.#openTook));
+  #patience(of: { most: number; least: number }): number {
+    if (this.#openTook === null || this.#backoff.tries >= steps.length) return of.most;
+    return Math.min(of.most, Math.max(of.least, 3 * this.#openTook));
   }
 
   #opening(m: Welcome): void {
     this.#welcome = m;
     this.#leastDelay = 0;
     this.#openSince = performance.now();
-    this.#openTook = this.#openSince - this.#triedAt;
+    this.#comparesFrom = 0;
+    this.#unheard = false;
     this.#set('open');
     this.#follows.renew();
     this.#opened.ring();
@@ -244,9 +317,12 @@ export class Connection {
 
   #closed(why: ProtocolError): void {
     this.#socket = null;
+    this.#hailing?.abort();
     const wanted = this.#state !== 'closed';
+    let wait = Infinity;
     // A try that hung has waited already.
     const hung = this.#state === 'connecting' ? performance.now() - this.#triedAt : 0;
+    this.#unheard = this.#state === 'connecting' || why.code === 'timeout';
     // A server that welcomes and then closes at once must not be asked twice a second.
     if (this.#state === 'open' && performance.now() - this.#openSince > settled) this.#backoff.reset();
     if (wanted && final.has(why.code)) {
@@ -256,11 +332,14 @@ export class Connection {
     } else if (wanted) {
       this.#set('waiting');
       const least = Math.max(this.#leastDelay, (why.retryAfter ?? 0) * 1000);
-      this.#retry = setTimeout(() => this.#connect(), Math.max(least, this.#backoff.next() - hung));
+      wait = Math.max(least, this.#backoff.next() - hung);
+      this.#retry = setTimeout(() => this.#connect(), wait);
     }
     this.#requests.failAll(new ProtocolError('connection_lost', why.message));
     // Otherwise sessions outlive their socket; those of a server that goes do not, and need not find out by silence.
     if (why.code === 'shutdown') for (const s of [...this.#sessions.values()]) s.stopped(why);
+    // A timer of no time takes a second in a hidden tab.
+    if (wait <= 0 && why.code === 'timeout') this.#endWait();
   }
 
   #set(state: ConnectionState): void {

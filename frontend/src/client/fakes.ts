@@ -1,4 +1,4 @@
-/** Stand-ins for the browser's WebSocket, RTCPeerConnection and MediaStream. For tests only. */
+/** Stand-ins for the browser's WebSocket, fetch, RTCPeerConnection and MediaStream. For tests only. */
 
 import { vi } from 'vitest';
 
@@ -202,13 +202,30 @@ export class FakeStream {
   }
 }
 
+/** What answers HTTP requests, and how: 'silent' as when the network is away. */
+export class FakeServer {
+  static answer: number | 'silent' | 'refused' = 200;
+  static asked: string[] = [];
+
+  static fetch(url: string, { signal }: { signal: AbortSignal }): Promise<{ status: number }> {
+    const { answer } = FakeServer;
+    FakeServer.asked.push(url);
+    if (answer === 'refused') return Promise.reject(new TypeError('refused'));
+    if (answer !== 'silent') return Promise.resolve({ status: answer });
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  }
+}
+
 /** Puts the fakes in the browser's places and the clock in the test's hands. */
 export function fakeBrowser(): void {
   FakeSocket.all = [];
+  FakeServer.answer = 200;
+  FakeServer.asked = [];
   FakePeer.all = [];
   vi.useFakeTimers();
   vi.spyOn(Math, 'random').mockReturnValue(1);
   vi.stubGlobal('WebSocket', FakeSocket);
+  vi.stubGlobal('fetch', FakeServer.fetch);
   vi.stubGlobal('RTCPeerConnection', FakePeer);
   vi.stubGlobal('RTCRtpSender', { getCapabilities: () => ({ codecs: [{ mimeType: 'video/VP8' }, { mimeType: 'video/H264' }] }) });
   vi.stubGlobal('MediaStream', FakeStream);

@@ -67,6 +67,11 @@ export class Socket {
     return true;
   }
 
+  /** Whether a sign of life is due. */
+  get awaits(): boolean {
+    return this.#pongBy < Infinity;
+  }
+
   /** Asks the server for a sign of life; closes when none comes within ms, or by when it is due anyway. */
   probe(within: number): void {
     const by = performance.now() + within;

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { peakOf, silence } from './meter';
 import { base64 } from './poster';
 import { codecName, constraintsOf, encodable, limitsOf } from './presets';
@@ -114,14 +114,39 @@ test.each<[string | null, object]>([
   expect(new ReceptionMeter().read(report(...path(local)), now, true).stats.way).toBe(way);
 });
 
-test('after a second of silence the network is doubted, and every two', () => {
+describe('silence', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
   const came = (bytesReceived: number) => report({ type: 'transport', bytesReceived });
-  const s = new Silence();
-  expect([10, 20, 20, 20, 20, 20, 20, 20, 30, 30, 30].map((n) => s.doubts(came(n)))).toEqual(
-    [false, false, false, true, false, false, false, true, false, false, true]);
-  s.reset();
-  const pair = (bytesReceived: number) => report({ type: 'candidate-pair', bytesReceived });
-  expect([10, 20, 30, 30].map((n) => s.doubts(pair(n)))).toEqual([false, false, false, false]);
+  /** The times (s) of the reports that raise a doubt. */
+  const doubts = (every: number, reports: RTCStatsReport[], s = new Silence()) =>
+    reports.flatMap((r, i) => {
+      const doubted = s.doubts(r);
+      vi.advanceTimersByTime(every);
+      return doubted ? [(i * every) / 1000] : [];
+    });
+
+  test('is doubted after half a second, and every two', () => {
+    expect(doubts(500, [10, 20, 20, 20, 20, 20, 20, 20, 30, 30, 30].map(came))).toEqual([1, 3, 4.5]);
+  });
+
+  test('is doubted at the first report where a hidden tab gets one a second', () => {
+    expect(doubts(1000, [10, 20, 20, 20, 20, 20].map(came))).toEqual([2, 4]);
+  });
+
+  test('is known from the pairs where transports count nothing, as in Firefox', () => {
+    const pair = (bytesReceived: number) => report({ type: 'transport' }, { type: 'candidate-pair', bytesReceived });
+    expect(doubts(500, [10, 20, 30, 40, 50, 60].map(pair))).toEqual([]);
+    expect(doubts(500, [10, 20, 20].map(pair))).toEqual([1]);
+  });
+
+  test('is nothing of another connection', () => {
+    const s = new Silence();
+    expect(doubts(500, [10, 20].map(came), s)).toEqual([]);
+    s.reset();
+    expect(doubts(500, [20, 30].map(came), s)).toEqual([]);
+  });
 });
 
 test('the uplink is measured like that', () => {

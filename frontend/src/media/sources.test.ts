@@ -196,6 +196,7 @@ describe('Arrival', () => {
 
   test('says when the server is gone', async () => {
     const c = new Connection({ url: 'ws://test/ws' });
+    calls.mockImplementation(async () => json('ok'));
     c.start();
     const a = new Arrival(c, 'ridge');
     a.start();
