@@ -2,10 +2,12 @@ package egress
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
 
+	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/heliograph/heliograph/server/rtc/lite"
@@ -82,4 +84,29 @@ func TestClockThatIsSetEndsNobody(t *testing.T) {
 func setBy(now time.Time, step time.Duration) time.Time {
 	*(*int64)(unsafe.Pointer(&now)) += int64(step/time.Second) << 30
 	return now
+}
+
+// thief is a session to which another's datagrams come.
+type thief struct{ came atomic.Int32 }
+
+func (t *thief) Receive([]byte, netip.AddrPort) { t.came.Add(1) }
+
+// Whoever has a session of its own can forge a check that seems to come from a
+// viewer's address. It does not get what the viewer reports and asks for.
+func TestViewerTakesItsAddressBack(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.frame(true, 3)
+	c, err := s.watch()
+	require.NoError(t, err)
+	c.next(t)
+	p, other, asked := s.engine.port, &thief{}, s.engine.count.keyframes
+	require.NoError(t, p.Register("thief", other))
+	before := asked.Value()
+	p.Learn(*c.viewer.to.Load(), "thief")
+	c.viewer.expire(time.Now())
+	taken := other.came.Load()
+	require.NoError(t, c.pc.WriteRTCP([]rtcp.Packet{pli()}))
+	require.Eventually(t, func() bool { return asked.Value() > before }, 10*time.Second, time.Millisecond)
+	require.Equal(t, taken, other.came.Load())
 }
