@@ -5,7 +5,9 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,12 +54,14 @@ func (b *bubble) visit(t testing.TB) *raw {
 	return &raw{t: t, conn: visitor{b.udp, netip.MustParseAddrPort("198.51.100.1:5000")}, user: user, password: password}
 }
 
-// wire is a socket in memory. What finds no room in it is lost.
+// wire is a socket in memory. What finds no room in it is lost. It does what the
+// port's own do beside being a net.PacketConn.
 type wire struct {
 	local   netip.AddrPort
 	in, out chan datagram
 	done    chan struct{}
 	once    sync.Once
+	forward atomic.Pointer[func(b []byte, size int, from netip.AddrPort) bool]
 }
 
 // datagram is one that came from an address or goes to it.
@@ -85,6 +89,26 @@ func (w *wire) WriteTo(b []byte, to net.Addr) (int, error) {
 	default:
 	}
 	return len(b), nil
+}
+
+// SendSegments sends many datagrams at once, as the TURN server does to clients.
+func (w *wire) SendSegments(b []byte, size int, to netip.AddrPort) error {
+	for part := range slices.Chunk(b, size) {
+		_, _ = w.WriteTo(part, net.UDPAddrFromAddrPort(to))
+	}
+	return nil
+}
+
+// Forward has f take what arrives at a relayed address.
+func (w *wire) Forward(f func(b []byte, size int, from netip.AddrPort) bool) { w.forward.Store(&f) }
+
+// arrive has a datagram arrive at a relayed address.
+func (w *wire) arrive(b []byte, from netip.AddrPort) {
+	if f := w.forward.Load(); f != nil {
+		(*f)(b, len(b), from)
+		return
+	}
+	w.in <- datagram{b, from}
 }
 
 // sent is what was sent by the wire since the last time, when nobody is about

@@ -340,6 +340,20 @@ func quotaOfNetwork(t *testing.T) {
 	require.Equal(t, maxPerNetwork, table.len())
 }
 
+// All together have so many, and what one gives back is another's.
+func quotaOfAll(t *testing.T) {
+	table := newAllocations()
+	at := func(i int) client {
+		return client{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 5000)}
+	}
+	for i := range maxAllocations {
+		require.True(t, table.reserve(at(i), strconv.Itoa(i)))
+	}
+	require.False(t, table.reserve(at(maxAllocations), "other"))
+	table.remove(at(0))
+	require.True(t, table.reserve(at(maxAllocations), "other"))
+}
+
 // However many ask without a credential, answers are few: not more than ten a
 // second beside the first ten, and fewer bytes than came in.
 func answersAreFew(t *testing.T) {

@@ -238,7 +238,7 @@ func permissionsLast(t *testing.T) {
 			t.Helper()
 			r.write(sendTo(b.peers[0], "\x80media")...)
 			require.Equal(t, want, len(relayed.sent()) == 1)
-			relayed.in <- datagram{[]byte("\x80media"), b.peers[0]}
+			relayed.arrive([]byte("\x80media"), b.peers[0])
 			require.Equal(t, want, len(b.udp.sent()) == 1)
 		}
 		passes(false)
@@ -269,7 +269,7 @@ func withoutPermission(t *testing.T) {
 		_, err = r.conn.Write(channelData(0x4000, []byte("\x80media")))
 		require.NoError(t, err)
 		require.Empty(t, b.relay.last().sent())
-		b.relay.last().in <- datagram{[]byte("\x80media"), b.peers[0]}
+		b.relay.last().arrive([]byte("\x80media"), b.peers[0])
 		require.Empty(t, b.udp.sent())
 	})
 }
@@ -308,6 +308,12 @@ func channelsLast(t *testing.T) {
 			_, err := r.conn.Write(channelData(0x4000, []byte("\x80media")))
 			require.NoError(t, err)
 			require.Equal(t, want, len(b.relay.last().sent()) == 1)
+			b.relay.last().arrive([]byte("\x80media"), b.peers[0])
+			back := b.udp.sent()
+			require.Equal(t, want, len(back) == 1)
+			if want {
+				require.Equal(t, "\x40\x00\x00\x06\x80media", string(back[0].b))
+			}
 		}
 		passes(false)
 		require.Zero(t, code(t, r.signed(stun.MethodChannelBind, channel(0x4000), peer(b.peers[0]))))

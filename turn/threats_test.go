@@ -49,7 +49,7 @@ func TestThreat_T3_Reflection(t *testing.T) {
 
 // Who may have an allocation could take all.
 func TestThreat_T4_Exhaustion(t *testing.T) {
-	parts(t, map[string]func(*testing.T){"of a credential": quota, "of a network": quotaOfNetwork})
+	parts(t, map[string]func(*testing.T){"of a credential": quota, "of a network": quotaOfNetwork, "of all": quotaOfAll})
 }
 
 // What the wire says of an address's family and what follows may not agree. It
