@@ -6,10 +6,10 @@
 import { ServerClock } from './clock';
 import { ProtocolError } from './errors';
 import { Follows } from './follows';
-import { answers, hailAddress } from './hail';
+import { Hail } from './hail';
 import { Requests } from './requests';
 import { Socket } from './socket';
-import { Backoff, Bell, abortable, sleep } from './wait';
+import { Backoff, Bell, abortable } from './wait';
 import type { Answer, DataMessage, Notice, Request, ServerMessage, StreamInfo, Welcome, WireUser } from './wire';
 
 /** 'waiting': between two tries. 'closed': not started, ended by close(), or refused for good (`refusal`). */
@@ -50,10 +50,6 @@ const hailPatience = { most: 10_000, least: 1500 };
 const unhailedEvery = 10;
 /** The least time for a sign of life, ms: a lost network is to be found out soon. */
 const probeWithin = 700;
-/** A sign of life that takes longer, ms, is doubted. */
-const pongUsually = 150;
-/** The least time (ms) from a socket that was doubted and is sound to a hail for the next doubt: a stream may be silent for long. */
-const comparesEvery = 10_000;
 /** A try that takes longer, ms, is begun anew when the network changes. */
 const hangs = 500;
 
@@ -61,6 +57,7 @@ export class Connection {
   // set at construction
   readonly #options: ConnectionOptions;
   readonly #clock = new ServerClock();
+  readonly #hail = new Hail(() => this.#url);
   readonly #follows = new Follows((m) => void this.send(m));
   readonly #requests = new Requests();
   // changed by events
@@ -68,10 +65,8 @@ export class Connection {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #backoff = new Backoff(steps);
   #triedAt = 0;
-  /** The socket or try before was not ended by the other side; a socket that is opened now may hang as well. */
+  /** What was there before was not ended by the other side: a socket that is opened now may hang. */
   #unheard = false;
-  #hailing: AbortController | null = null;
-  #comparesFrom = 0;
   #openTook: number | null = null;
   #leastDelay = 0;
   #openSince = 0;
@@ -135,7 +130,7 @@ export class Connection {
 
   close(): void {
     clearTimeout(this.#retry);
-    this.#hailing?.abort();
+    this.#hail.stop();
     this.#set('closed');
     this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'), true);
   }
@@ -161,7 +156,7 @@ export class Connection {
   /** Media do not come: asks for a sign of life, and gives an open socket up without one, within a second on a usual network. */
   probe(): void {
     this.#ping();
-    void this.#compare();
+    void this.#leaveIfOutlived();
   }
 
   /** Resolves when the connection is open; rejects when it is refused for good or the signal is aborted. */
@@ -222,19 +217,9 @@ export class Connection {
     if (this.#state === 'open') this.#socket?.probe(Math.max(probeWithin, 4 * (this.#clock.roundTrip ?? probeWithin)));
   }
 
-  // If the server answers to a hail and not to the ping before it, then the socket is of a network that is gone.
-  async #compare(): Promise<void> {
+  async #leaveIfOutlived(): Promise<void> {
     const socket = this.#socket;
-    if (this.#state !== 'open' || !socket || performance.now() < this.#comparesFrom) return;
-    this.#comparesFrom = Infinity;
-    const silent = () => this.#socket === socket && socket.awaits;
-    // In a hidden tab a timer takes a second, so there another hail is the time that the ping is given.
-    if (globalThis.document?.hidden) await this.#hail(probeWithin);
-    else await sleep(Math.max(pongUsually, 2 * (this.#clock.roundTrip ?? 0)));
-    const gone = silent() && (await this.#hail(probeWithin)) && silent();
-    const sound = this.#socket === socket && !socket.awaits;
-    this.#comparesFrom = sound ? performance.now() + comparesEvery : 0;
-    if (!gone) return;
+    if (this.#state !== 'open' || !socket || !(await socket.outlived(this.#hail))) return;
     socket.close(new ProtocolError('connection_lost', 'the network changed'));
     this.#endWait();
   }
@@ -254,19 +239,10 @@ export class Connection {
   }
 
   async #hailFirst(): Promise<void> {
-    const answered = await this.#hail(this.#patience(hailPatience));
+    const answered = await this.#hail.ask(this.#patience(hailPatience));
     if (answered === null) return;
     if (answered) this.#open();
     else this.#closed(new ProtocolError('timeout', 'the server cannot be reached'));
-  }
-
-  /** Whether the server answers; null when that is of no interest any more. */
-  async #hail(within: number): Promise<boolean | null> {
-    this.#hailing?.abort();
-    const own = (this.#hailing = new AbortController());
-    const answered = await answers(hailAddress(this.#url), within, own.signal);
-    if (this.#hailing === own) this.#hailing = null;
-    return own.signal.aborted ? null : answered;
   }
 
   #open(): void {
@@ -292,7 +268,6 @@ export class Connection {
     this.#welcome = m;
     this.#leastDelay = 0;
     this.#openSince = performance.now();
-    this.#comparesFrom = 0;
     this.#unheard = false;
     this.#set('open');
     this.#follows.renew();
@@ -317,7 +292,7 @@ export class Connection {
 
   #closed(why: ProtocolError): void {
     this.#socket = null;
-    this.#hailing?.abort();
+    this.#hail.stop();
     const wanted = this.#state !== 'closed';
     let wait = Infinity;
     // A try that hung has waited already.

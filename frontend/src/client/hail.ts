@@ -1,15 +1,40 @@
 /**
- * Asking over HTTP whether the server is in reach. Where it is not, an HTTP request can be called off with its connection. A WebSocket
- * cannot in Firefox: its connection goes on being tried, ever more seldom, and the sixth of them keeps out every later one.
+ * Asking over HTTP whether the server is in reach. Where it is not, an HTTP request can be called off together with its
+ * connection. A WebSocket cannot in Firefox: its connection goes on being tried, ever more seldom, and the sixth of them
+ * keeps out every later one.
  */
 
-/** The address beside a WebSocket's that answers everybody. */
-export function hailAddress(socket: string): string {
+export class Hail {
+  // set at construction
+  readonly #socket: () => string;
+  // changed by calls
+  #present: AbortController | null = null;
+
+  /** Hails the server whose WebSocket has the address that `socket` returns. */
+  constructor(socket: () => string) {
+    this.#socket = socket;
+  }
+
+  /** Whether the server answers within ms; null when the hail was called off, by stop() or by another. */
+  async ask(within: number): Promise<boolean | null> {
+    this.stop();
+    const own = (this.#present = new AbortController());
+    const answered = await answers(hailAddress(this.#socket()), within, own.signal);
+    return own.signal.aborted ? null : answered;
+  }
+
+  stop(): void {
+    this.#present?.abort();
+  }
+}
+
+/** What answers everybody, beside the WebSocket. */
+function hailAddress(socket: string): string {
   return new URL('healthz', socket.replace(/^ws/, 'http')).href;
 }
 
-/** Whether the server answers within ms, on a connection that nothing else uses. Never rejects; false when the signal is aborted first. */
-export async function answers(url: string, within: number, signal: AbortSignal): Promise<boolean> {
+/** Never rejects. */
+async function answers(url: string, within: number, signal: AbortSignal): Promise<boolean> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), within);
   try {
@@ -17,8 +42,8 @@ export async function answers(url: string, within: number, signal: AbortSignal):
       method: 'HEAD',
       mode: 'no-cors', // the answer is not read
       cache: 'no-store',
-      // Browsers do not mix connections for requests with and without cookies. One that was left over from before the
-      // network changed would hang, and nobody else leaves one of these.
+      // Browsers do not mix connections for requests with and without cookies, and nothing else of ours is without: one
+      // that was left over from before the network changed would hang.
       credentials: 'omit',
       signal: AbortSignal.any([signal, late.signal]),
     });

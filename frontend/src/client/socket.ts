@@ -5,6 +5,8 @@
 
 import type { ServerClock } from './clock';
 import { ProtocolError } from './errors';
+import type { Hail } from './hail';
+import { sleep } from './wait';
 import { parseMessage, protocolVersion, type ServerMessage, type Welcome } from './wire';
 
 export interface SocketEvents {
@@ -20,6 +22,10 @@ const pingEvery = 15_000;
 /** The first pings come quickly: the clock is wanted when the first frame is shown. */
 const firstPings = [0, 400, 800];
 const pongWithin = 10_000;
+/** A pong that takes longer, ms, is doubted; a hail that takes longer says nothing. */
+const doubted = { pong: 150, hail: 700 };
+/** The least time (ms) from a doubt that was wrong to the next: a stream may be silent for long. */
+const doubtsEvery = 10_000;
 /** Close code 1012 (RFC 6455 registry): the server goes, and its sessions with it. */
 const serviceRestart = 1012;
 /** A goodbye ends the sessions; any other code says that the client comes back for them. */
@@ -36,6 +42,7 @@ export class Socket {
   #pongDue: ReturnType<typeof setTimeout> | undefined;
   /** When the pong is due, by performance.now(); Infinity when none is. */
   #pongBy = Infinity;
+  #doubtsFrom = 0;
   #welcomed = false;
   #done = false;
 
@@ -67,11 +74,6 @@ export class Socket {
     return true;
   }
 
-  /** Whether a sign of life is due. */
-  get awaits(): boolean {
-    return this.#pongBy < Infinity;
-  }
-
   /** Asks the server for a sign of life; closes when none comes within ms, or by when it is due anyway. */
   probe(within: number): void {
     const by = performance.now() + within;
@@ -80,6 +82,19 @@ export class Socket {
     this.#pongBy = by;
     this.#pongDue = setTimeout(() => this.close(new ProtocolError('timeout', 'the server is silent')), within);
     this.send({ type: 'ping', t: performance.now() });
+  }
+
+  /** Whether the server answers to a hail and not to the ping before it: then this socket is of a network that is gone. */
+  async outlived(hail: Hail): Promise<boolean> {
+    if (performance.now() < this.#doubtsFrom) return false;
+    this.#doubtsFrom = Infinity;
+    const awaits = () => !this.#done && this.#pongBy < Infinity;
+    // In a hidden tab a timer takes a second, so there the pong is given the time of another hail.
+    if (globalThis.document?.hidden) await hail.ask(doubted.hail);
+    else await sleep(Math.max(doubted.pong, 2 * (this.#clock.roundTrip ?? 0)));
+    const outlived = awaits() && (await hail.ask(doubted.hail)) === true && awaits();
+    this.#doubtsFrom = awaits() ? 0 : performance.now() + doubtsEvery;
+    return outlived;
   }
 
   /** `forGood`: the server is told that its sessions end; otherwise they are gone on with over another socket. */
