@@ -40,7 +40,7 @@ func TestNothingIsSmuggled(t *testing.T) {
 	_, address := encrypted(t)
 	binding, err := hex.DecodeString("000100002112a442" + strings.Repeat("01", 12))
 	require.NoError(t, err)
-	request := "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	request := "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, c := range map[string]struct{ sent, want, never string }{
 		"HTTP after TURN": {string(binding) + request, "\x01\x01", "HTTP/"},
 		"TURN after HTTP": {request + string(binding) + "\r\n\r\n", "HTTP/1.1 400", "\x01\x01\x00"},
