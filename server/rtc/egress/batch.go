@@ -56,7 +56,7 @@ func (b *batch) media(l *lane, p *media.Packet, size int) {
 	if plain == nil {
 		return
 	}
-	putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
+	putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.history.first(p), l.ssrc)
 	h := b.extend(l, plain)
 	payload := p.Payload
 	if n := size - len(payload); n > 0 {
@@ -80,7 +80,7 @@ func (b *batch) repeat(l *lane, p *media.Packet) {
 	}
 	if l.payload.rtx == 0 {
 		if plain := b.packet(l, len(p.Payload)); plain != nil {
-			putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.stamp(p), l.ssrc)
+			putHeader(plain, p.Marker, l.payload.pt, uint16(number), l.history.stamp(p), l.ssrc)
 			b.add(plain, b.extend(l, plain), p.Payload, number)
 		}
 		return
@@ -89,7 +89,7 @@ func (b *batch) repeat(l *lane, p *media.Packet) {
 	if plain == nil {
 		return
 	}
-	putHeader(plain, p.Marker, l.payload.rtx, uint16(l.rtx.next), l.stamp(p), l.rtx.ssrc)
+	putHeader(plain, p.Marker, l.payload.rtx, uint16(l.rtx.next), l.history.stamp(p), l.rtx.ssrc)
 	h := b.extend(l, plain)
 	binary.BigEndian.PutUint16(plain[h:], uint16(number))
 	copy(plain[h+2:], p.Payload)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
-	"github.com/heliograph/heliograph/server/rtc/feedback"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 	"github.com/heliograph/heliograph/server/seqmap"
 )
@@ -38,6 +37,7 @@ type lane struct {
 	numbers   seqmap.Map
 	holes     []uint64 // passed without being there, may come late
 	stretch   stretch
+	history   history
 	pace      pace // of video
 
 	packets, octets uint32 // for sender reports
@@ -58,7 +58,6 @@ type rtx struct {
 type stretch struct {
 	first uint64 // number in the ring of its first packet
 	live  uint64 // packets before this one were history when it began
-	stamp uint32 // timestamp of the newest of these
 }
 
 func newLane(s offer.Section) *lane {
@@ -97,7 +96,7 @@ func (l *lane) use(t *hub.Track) {
 	} else {
 		l.notBefore = l.next
 	}
-	l.stretch = stretch{first: l.next}
+	l.stretch, l.history = stretch{first: l.next}, history{}
 	if first && l.kind == media.Audio {
 		l.numbers.Start(l.next, firstNumber())
 	}
@@ -125,10 +124,7 @@ func (l *lane) begin(now time.Time) bool {
 	l.holes = l.holes[:0]
 	l.next = k
 	l.numbers.Start(k, firstNumber())
-	l.stretch = stretch{first: k, live: r.Head()}
-	if newest := r.Get(l.stretch.live - 1); newest != nil {
-		l.stretch.stamp = newest.Timestamp
-	}
+	l.stretch, l.history = stretch{first: k, live: r.Head()}, history{catching: true}
 	return true
 }
 
@@ -144,30 +140,6 @@ func (l *lane) fellBehind(now time.Time) {
 	l.holes = l.holes[:0]
 }
 
-// settle tells the lane's pace what is known of the viewer's path. One that is
-// full gets what it takes, less what audio needs; one that has lost packets of
-// late gets a keyframe no faster than gentle times the stream's own rate.
-func (l *lane) settle(flow *feedback.Flow, now time.Time) {
-	l.pace.full, l.pace.each = false, 0
-	if limit := flow.Limit(); limit > 0 && l.packets > 0 {
-		const others, headers = 0.9, 48
-		size := float64(l.octets)/float64(l.packets) + headers
-		l.pace.full, l.pace.each = true, time.Duration(size*8/(others*limit)*float64(time.Second))
-		return
-	}
-	if r := l.track.Ring(); r.Head()-l.next > trainSize && flow.Gentle(now.UnixNano()) {
-		newest, before := r.Get(r.Head()-1), r.Get(r.Head()-1-usual)
-		if newest != nil && before != nil {
-			l.pace.each = max(perPacket, time.Duration(newest.Arrival-before.Arrival)/usual/gentle)
-		}
-	}
-}
-
-const (
-	usual  = 256 // packets over which the rate of a stream is taken
-	gentle = 3   // times that rate; what was sent at once is among the packets, so it is rather five
-)
-
 // mostWait is how long live packets may wait for a path that is full.
 const mostWait = 1200 * time.Millisecond
 
@@ -179,16 +151,6 @@ func (l *lane) late(now time.Time) bool {
 	}
 	p := l.track.Ring().Get(l.next)
 	return p != nil && now.UnixNano()-p.Arrival > int64(mostWait)
-}
-
-// stamp returns the timestamp that a packet is sent with. What was history
-// when the viewer joined is squeezed 32-fold: the viewer's receiver is to decode
-// it at once, not to play it at its old pace and stay behind by as much.
-func (l *lane) stamp(p *media.Packet) uint32 {
-	if p.Seq >= l.stretch.live {
-		return p.Timestamp
-	}
-	return l.stretch.stamp - uint32(int32(l.stretch.stamp-p.Timestamp)/32)
 }
 
 // missed notes a packet that was not there when its turn came.

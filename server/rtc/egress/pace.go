@@ -6,9 +6,10 @@ import "time"
 // access link, and a keyframe is many bursts. So video leaves in trains of at
 // most trainSize packets (20 kB), which any link takes, and a viewer's next
 // train waits until the one before has had its time: 250 µs for each packet,
-// which is about 38 Mbit/s. More than 64 packets at once, a large keyframe or
-// the history for a viewer who joins, are a sign of a wider link and go up to
-// twice as fast. Frames of an ordinary stream fit into one train and never wait.
+// which is about 38 Mbit/s, or more on a path that is known to be narrower. More
+// than 64 packets at once, a large keyframe, are a sign of a wider link and go up
+// to twice as fast where nothing else is known. Frames of an ordinary stream fit
+// into one train and never wait.
 const (
 	trainSize = 16 // packets in one system call
 	perPacket = 250 * time.Microsecond
@@ -18,7 +19,7 @@ const (
 // pace spaces the trains of one viewer. The zero pace lets a train go at once.
 type pace struct {
 	free time.Duration // on the shard's clock: when all that was sent has had its time
-	each time.Duration // least time for a packet; 0 for that of a path of which nothing is known
+	each time.Duration // time for a packet; 0 for that of a path that is wide, or not known
 	full bool          // the path takes no more than that
 }
 

@@ -249,6 +249,9 @@ func (s *shard) advance(g *group, l *lane, now time.Time) {
 	if l.waiting && !l.begin(now) {
 		return
 	}
+	if l.history.catching {
+		l.shorten()
+	}
 	r := l.track.Ring()
 	head := r.Head()
 	if l.next < r.Tail() && head-l.next > uint64(maxHoles) {

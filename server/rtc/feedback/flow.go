@@ -54,6 +54,7 @@ type Flow struct {
 	total   totals
 	meter   meter
 	limit   limit
+	room    room
 	shown   shown
 }
 
@@ -186,8 +187,10 @@ func (f *Flow) arrived(n uint64, at uint32, now int64) {
 	}
 	r := &f.records[n%window]
 	if size := *r & sizeMask; size > 0 {
+		sent := f.sentAt(*r, now)
 		f.meter.received(int64(size))
-		f.meter.delay.add(at - uint32(f.sentAt(*r, now)))
+		f.meter.delay.add(at - uint32(sent))
+		f.room.arrived(n, sent, at, int64(size))
 		*r &^= sizeMask
 	}
 }
