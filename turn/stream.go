@@ -1,7 +1,6 @@
 package turn
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -70,7 +69,7 @@ func (s *Server) admitStream(c net.Conn) *stream {
 		return nil
 	}
 	st := &stream{
-		Conn: c, server: s, r: bufio.NewReaderSize(c, maxMessage), network: network, opened: time.Now(), out: newOutput(&s.chunks),
+		Conn: c, server: s, network: network, opened: time.Now(), out: newOutput(&s.chunks),
 	}
 	st.gate = gate{server: s, client: who, reply: func(b []byte) { _, _ = st.Write(b) }}
 	s.streams[who] = st
@@ -100,9 +99,6 @@ type stream struct {
 	network netip.Addr
 	opened  time.Time
 	out     *output
-	// owned by the reader
-	r     *bufio.Reader
-	frame [maxMessage]byte
 	// held while a message is written
 	writing sync.Mutex
 	// atomic
@@ -113,7 +109,7 @@ type stream struct {
 // Read returns the next message.
 func (c *stream) Read(b []byte) (int, error) {
 	for {
-		frame, err := c.next()
+		frame, err := c.next(b)
 		if err != nil {
 			return 0, err
 		}
@@ -132,37 +128,39 @@ func (c *stream) Read(b []byte) (int, error) {
 	}
 }
 
-// next reads one message as RFC 8656 section 3.1 and 12.5 frame them.
-func (c *stream) next() ([]byte, error) {
+// next reads one message into b, as RFC 8656 section 3.1 and 12.5 frame them. It
+// keeps no buffer for more: an idle client is to cost little, and those that send
+// send little.
+func (c *stream) next(b []byte) ([]byte, error) {
 	if err := c.Conn.SetReadDeadline(c.patience()); err != nil {
 		return nil, err
 	}
 	if c.ended.Load() {
 		return nil, net.ErrClosed
 	}
-	if _, err := c.r.Peek(1); err != nil {
-		return nil, err
-	}
-	if err := c.Conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return nil, err
-	}
-	head, err := c.r.Peek(4)
+	begun, err := c.Conn.Read(b[:4])
 	if err != nil {
 		return nil, err
 	}
-	size := frameSize(head)
-	if size == 0 || size > len(c.frame) {
+	if err = c.Conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return nil, err
+	}
+	if _, err = io.ReadFull(c.Conn, b[begun:4]); err != nil {
+		return nil, err
+	}
+	size := frameSize(b)
+	if size == 0 || size > min(len(b), maxMessage) {
 		c.server.count.streamErrors.Inc()
 		return nil, errFraming
 	}
-	if _, err = io.ReadFull(c.r, c.frame[:size]); err != nil {
+	if _, err = io.ReadFull(c.Conn, b[4:size]); err != nil {
 		return nil, err
 	}
-	if c.frame[0] <= 3 && !stun.IsMessage(c.frame[:size]) {
+	if b[0] <= 3 && !stun.IsMessage(b[:size]) {
 		c.server.count.streamErrors.Inc()
 		return nil, errFraming // no magic cookie: another protocol's bytes
 	}
-	return c.frame[:size], nil
+	return b[:size], nil
 }
 
 // patience is until when the next message must begin.
@@ -186,8 +184,15 @@ func frameSize(head []byte) int {
 	return 0
 }
 
-// burst queues datagrams for the writer.
+// burst queues datagrams for the writer, which begins with the first ones.
 func (c *stream) burst(h header, b []byte, size int) bool {
+	c.writer.Do(func() {
+		c.server.mu.Lock()
+		defer c.server.mu.Unlock()
+		if !c.server.closed { // else nobody waits for it any more
+			c.server.connected.Go(c.write)
+		}
+	})
 	return c.out.put(h, b, size)
 }
 

@@ -53,7 +53,7 @@ func messages(s *Server, c net.Conn) (all [][]byte) {
 	st := s.admitStream(c)
 	defer func() { _ = st.Close() }()
 	for {
-		m, err := st.next()
+		m, err := st.next(make([]byte, maxMessage))
 		if err != nil {
 			return all
 		}

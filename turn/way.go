@@ -20,9 +20,7 @@ type segments interface {
 	SendSegments(b []byte, size int, to netip.AddrPort) error
 }
 
-// wayTo opens the way to a client that has got an allocation. It is called once
-// for each, on the goroutine that reads from the client, and returns nil when
-// there is none that takes bursts.
+// wayTo returns the way to a client, or nil when there is none that takes bursts.
 func (s *Server) wayTo(c client) way {
 	if !c.tcp {
 		if out, ok := s.cfg.Packets.(segments); ok {
@@ -33,7 +31,6 @@ func (s *Server) wayTo(c client) way {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[c]; st != nil {
-		st.writer.Do(func() { s.connected.Go(st.write) }) // it may have had an allocation before
 		return st
 	}
 	return nil // it has gone
