@@ -31,7 +31,12 @@ func FuzzGate(f *testing.F) {
 	s.allocations.all[who].conn = new(relayConn)
 	f.Add([]byte{0x40, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		g := gate{server: s, client: who, reply: func([]byte) { t.Fatal("an answer without a credential") }}
+		g := gate{server: s, client: who, reply: func(answer []byte) { // strangers are told one thing only
+			m := &stun.Message{Raw: answer}
+			require.NoError(t, m.Decode())
+			require.Equal(t, stun.BindingError, m.Type)
+			require.Equal(t, stun.CodeUnknownAttribute, code(t, m))
+		}}
 		out := g.admit(b)
 		if len(out) > 20 && out[0] < 4 { // a Send indication to our peer, or else a bare request
 			m := &stun.Message{Raw: out}
