@@ -1,4 +1,4 @@
-import { frames, moments, until } from './page';
+import { explain, frames, moments, until } from './page';
 import type { Tab } from './person';
 
 /** What people do in the web app, in whichever browser. */
@@ -52,7 +52,7 @@ export async function keepsDecoding(tab: Tab, seconds = 2): Promise<number> {
   for (let s = 0; s < seconds; s++) {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const now = await frames(tab);
-    if (now <= before) throw new Error(`no frame was decoded in second ${s + 1} after the first picture (${before} before)`);
+    if (now <= before) throw new Error(`no frame was decoded in second ${s + 1} after the first picture (${before} before); ${await explain(tab)}`);
     before = now;
   }
   return (before - first) / seconds;

@@ -54,10 +54,10 @@ export class Host {
 
   /** Has this machine know names, each with its address. */
   knows(names: Record<string, string>): void {
-    const lines = Object.entries({ localhost: '127.0.0.1', ...names }).map(([name, address]) => `${address} ${name}\n`);
+    // Chromium looks for the name of a relay with a dot behind it.
+    const lines = Object.entries({ localhost: '127.0.0.1', ...names }).map(([name, address]) => `${address} ${name} ${name}.
+`);
     this.etc('hosts', lines.join(''));
-    // Chromium asks for a relay's other family as well. Nobody answers here, and says so at once.
-    this.etc('resolv.conf', 'nameserver 127.0.0.1\n');
   }
 
   /** Passes packets on between its networks. */

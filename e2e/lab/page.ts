@@ -118,7 +118,8 @@ export function way(tab: Tab): Promise<string> {
 /** Why there is no picture, as far as the page can say. */
 export function explain(tab: Tab): Promise<string> {
   return tab.evaluate(async () => {
-    const pc = (window as unknown as Prepared).peers.at(-1);
+    const { peers } = window as unknown as Prepared;
+    const pc = peers.at(-1);
     const phase = document.querySelector('[data-phase]')?.getAttribute('data-phase') ?? 'none';
     const status = [...document.querySelectorAll('[role="status"], [role="alert"]')].map((e) => e.textContent?.trim()).filter(Boolean).join(' ');
     const page = `the page's phase is ${phase}${status && ` ("${status}")`}`;
@@ -130,7 +131,7 @@ export function explain(tab: Tab): Promise<string> {
       if (s.type === 'remote-candidate') theirs.push(`${s.candidateType}/${s.protocol}`);
     });
     const list = (of: string[]) => [...new Set(of)].join(', ') || 'none';
-    return `${page}; ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}`;
+    return `${page}; of ${peers.length} connections for media, the last one's ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}`;
   });
 }
 

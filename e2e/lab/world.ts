@@ -52,6 +52,8 @@ function film(host: Host, server: Server, stream: string, what: Film): Tool {
   return camera(host, `rtsp://127.0.0.1:${server.at.rtsp.split(':').at(-1)}/${stream}`, what);
 }
 
+const log = (of: string) => join(import.meta.dirname, `../results/lab-${of}.log`);
+
 export const test = base.extend<object, { world: World; secure: Secure }>({
   world: [
     async ({}, use) => {
@@ -68,7 +70,7 @@ export const test = base.extend<object, { world: World; secure: Secure }>({
       await server.stop();
       internet.close();
       // The server's side of rows that fail.
-      writeFileSync(join(import.meta.dirname, '../results/lab-server.log'), server.log);
+      writeFileSync(log('server'), server.log);
     },
     { scope: 'worker', timeout: 60_000 },
   ],
@@ -80,6 +82,7 @@ export const test = base.extend<object, { world: World; secure: Secure }>({
       await use({ name, address, url: `https://${name}` });
       await encoder.stop();
       await server.stop();
+      writeFileSync(log('secure'), server.log);
     },
     { scope: 'worker', timeout: 60_000 },
   ],
