@@ -55,8 +55,7 @@ export class Host {
   /** Has this machine know names, each with its address. */
   knows(names: Record<string, string>): void {
     // Chromium looks for the name of a relay with a dot behind it.
-    const lines = Object.entries({ localhost: '127.0.0.1', ...names }).map(([name, address]) => `${address} ${name} ${name}.
-`);
+    const lines = Object.entries({ localhost: '127.0.0.1', ...names }).map(([name, address]) => `${address} ${name} ${name}.\n`);
     this.etc('hosts', lines.join(''));
   }
 
