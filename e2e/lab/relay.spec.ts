@@ -3,8 +3,8 @@ import { mustBeRelayed, publishes, views } from './does';
 import type { Site } from './internet';
 import type { Nat } from './nats';
 import type { Relay } from './page';
-import { type BrowserName, browsers, type Person, person } from './person';
-import { fill } from './rows';
+import { type BrowserName, browsers, type Person, person, type Tab } from './person';
+import { fill, type Found } from './rows';
 import { type Secure, test, type World } from './world';
 
 /** Somebody behind a router, who trusts the server's certificate and reaches the server by its name. */
@@ -16,14 +16,14 @@ async function settle(world: World, secure: Secure, kind: Nat, browser: BrowserN
 }
 
 /** The row of a stream that goes live by the relay and is watched from elsewhere, without one. */
-async function publishesFrom(studio: Person, by: Relay, at: { world: World; secure: Secure; forced?: Relay; stream: string }, found: Parameters<typeof views>[2]): Promise<void> {
-  const viewer = await at.world.elsewhere.tab();
-  const tab = await studio.tab(at.forced);
+async function publishesFrom(studio: Tab, by: Relay, at: { secure: Secure; stream: string }, found: Found): Promise<void> {
+  const { secure, stream } = at;
+  const viewer = await secure.elsewhere.tab();
   try {
-    await publishes(tab, viewer, { url: at.secure.url, watchUrl: `https://${at.secure.address}`, stream: at.stream }, found);
+    await publishes(studio, viewer, { url: secure.url, watchUrl: `https://${secure.address}`, stream }, found);
     mustBeRelayed(found.way, by);
   } finally {
-    await tab.close();
+    await studio.close();
     await viewer.close();
   }
 }
@@ -54,9 +54,9 @@ for (const browser of browsers) {
         });
       });
 
-      test(`by ${by.toUpperCase()} publish`, async ({ world, secure }, info) => {
+      test(`by ${by.toUpperCase()} publish`, async ({ secure }, info) => {
         await fill(info, { ...row, does: 'publish' }, async (found) => {
-          await publishesFrom(someone, by, { world, secure, forced: by, stream: `${by}-${browser.toLowerCase()}` }, found);
+          await publishesFrom(await someone.tab(by), by, { secure, stream: `${by}-${browser.toLowerCase()}` }, found);
         });
       });
     }
@@ -73,7 +73,7 @@ for (const browser of browsers) {
         await tab.close();
       });
       await fill(info, { ...row, does: 'publish', goal: 3000 }, async (found) => {
-        await publishesFrom(someone, 'tls', { world, secure, stream: `only-tls-${browser.toLowerCase()}` }, found);
+        await publishesFrom(await someone.tab(), 'tls', { secure, stream: `only-tls-${browser.toLowerCase()}` }, found);
       });
     } finally {
       await someone.close();

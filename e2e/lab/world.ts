@@ -33,6 +33,8 @@ export interface Secure {
   address: string;
   /** Where browsers open the app. */
   url: string;
+  /** A Chromium on the open internet that trusts the certificate. It reaches the server by its address. */
+  elsewhere: Person;
 }
 
 /** The stream that is always on: any line carries it. Its picture never stands still, and Firefox can play it. */
@@ -61,9 +63,7 @@ export const test = base.extend<object, { world: World; secure: Secure }>({
       const there = internet.machine('server');
       const { server, encoder } = await serve(there.host, port, []);
       const url = `http://${there.address}:${port}`;
-      const far = internet.machine('elsewhere').host;
-      trust(far);
-      const elsewhere = await person('Chromium', far, url);
+      const elsewhere = await person('Chromium', internet.machine('elsewhere').host, url);
       await use({ internet, url, url6: `http://[${there.six}]:${port}`, serve, stream: (name, what) => film(there.host, server, name, what), elsewhere });
       await elsewhere.close();
       await encoder.stop();
@@ -79,7 +79,11 @@ export const test = base.extend<object, { world: World; secure: Secure }>({
       const name = 'heliograph.test';
       const { host, address } = world.internet.machine('secure');
       const { server, encoder } = await world.serve(host, port, certificate(name, address));
-      await use({ name, address, url: `https://${name}` });
+      const far = world.internet.machine('trusting').host;
+      trust(far);
+      const elsewhere = await person('Chromium', far, `https://${address}`);
+      await use({ name, address, url: `https://${name}`, elsewhere });
+      await elsewhere.close();
       await encoder.stop();
       await server.stop();
       writeFileSync(log('secure'), server.log);
