@@ -5,8 +5,8 @@
 //
 // The server is an ICE-lite agent (RFC 8445 section 2.5) and the passive side
 // of DTLS. Whoever has a session and can forge addresses does not get its stream
-// sent to a stranger: media begin when DTLS has been finished by who gets our
-// side of it, and follow the viewer to another address only after it has answered
-// a check of ours there. SDP is answered here too; which door the offer came
-// through is not known.
+// sent to a stranger: media go where DTLS was finished by who gets our side of
+// it, and to any other address only after the viewer has answered a check of ours
+// there. SDP is answered here too; which door the offer came through is not
+// known.
 package egress

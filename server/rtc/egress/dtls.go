@@ -14,6 +14,7 @@ func (v *Viewer) Send(b []byte) {
 
 // Secured implements handshake.Owner: it gives the shard the keys.
 func (v *Viewer) Secured(in *srtp.Context, out *seal.Sealer) {
+	v.ice.Settle()
 	v.in.use(in)
 	v.shard.post(v, func(s *shard, v *Viewer) { s.add(v, out) })
 }

@@ -62,6 +62,7 @@ func (p *Publisher) listen() {
 	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		switch s {
 		case webrtc.PeerConnectionStateConnected:
+			p.mux.agent.Settle()
 			p.state.come.Do(func() { close(p.connected) })
 		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
 			p.Close(ErrLost)

@@ -46,10 +46,11 @@ const (
 // Agent is the ICE agent of one session: it answers checks, learns from them
 // where the client is, and goes over to new credentials when ICE is restarted.
 //
-// What is sent goes to the first address from which a check with the password
-// came; that the client is there, the handshake of DTLS has to show before any
-// media. It goes to another one only after the client has answered a check of
-// ours there: so nobody who can forge addresses has a stream sent to a stranger.
+// Until DTLS has been settled, what is sent, which is little, goes to wherever a
+// check with the password came from. DTLS shows that the client is there if that
+// was one address from the first to the last. Any other address the client has to
+// prove by its answer to a check of ours, before anything but STUN is sent there:
+// so nobody who can forge addresses has a stream sent to a stranger.
 type Agent struct {
 	// set at construction
 	port   *port.Port
@@ -62,8 +63,15 @@ type Agent struct {
 	next    generation // of a restart that the client has not gone over to; zero for none
 	at      netip.AddrPort
 	checked time.Time // the last check from at
-	proof   *proof    // of another address; nil for none
-	lapsed  bool      // nothing may be sent there for now
+	proof   *proof    // that is waited for; nil for none
+	state   state
+}
+
+// state is what else an agent knows.
+type state struct {
+	settled bool // DTLS is done
+	sure    bool // the client is at its address, or DTLS will have shown it
+	lapsed  bool // nothing may be sent there for now
 	closed  bool
 }
 
@@ -91,7 +99,7 @@ func (a *Agent) Restart(client string) (Credentials, error) {
 	c := NewCredentials()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.state.closed {
 		return Credentials{}, ErrClosed
 	}
 	if err := a.port.Register(c.Ufrag, a.owner); err != nil {
@@ -146,36 +154,61 @@ func (a *Agent) generation(ufrag string) generation {
 
 // find takes an authentic check. The client's nomination is followed; before
 // one, and when the chosen address has gone quiet, any address is good. wanted
-// says that this one would be, if the client proved that it is there.
+// says that the client has yet to prove that it is at this one.
 func (a *Agent) find(k Check, from netip.AddrPort) (found Finding, wanted bool) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.state.closed {
 		return Forged, false
 	}
 	a.port.Learn(from, k.Ufrag)
-	switch {
-	case !a.at.IsValid():
-		a.move(from, k.Ufrag)
-		return Here, false
-	case a.at != from:
-		return Elsewhere, k.Nominated || now.Sub(a.checked) > quietAddress
-	case k.Nominated: // the last word of a client that has another address
-		a.dropProof()
+	if a.at != from {
+		first := !a.at.IsValid()
+		wanted = first || k.Nominated || now.Sub(a.checked) > quietAddress
+		if !wanted || a.state.settled && !first {
+			return Elsewhere, wanted
+		}
+		a.move(from, k.Ufrag, first)
+		return Here, !first
+	}
+	if k.Nominated { // the last word of a client that has another address
+		if a.proof != nil && a.proof.to != from {
+			a.dropProof()
+		}
 		a.adopt(k.Ufrag)
 	}
 	a.checked = now
 	a.resume()
-	return Here, false
+	return Here, !a.state.sure
 }
 
 // move has everything sent to another address from now on; mu is held.
-func (a *Agent) move(to netip.AddrPort, ufrag string) {
+func (a *Agent) move(to netip.AddrPort, ufrag string, sure bool) {
 	a.dropProof()
-	a.at, a.checked, a.lapsed = to, time.Now(), false
-	a.owner.Moved(to)
+	a.at, a.checked, a.state.lapsed, a.state.sure = to, time.Now(), false, sure
+	a.tell()
 	a.adopt(ufrag)
+}
+
+// tell tells the owner where to send now; mu is held.
+func (a *Agent) tell() {
+	to := a.at
+	if a.state.lapsed || a.state.settled && !a.state.sure {
+		to = netip.AddrPort{}
+	}
+	a.owner.Moved(to)
+}
+
+// Settle says that the handshake of DTLS is done: media may begin, if it is sure
+// where the client is.
+func (a *Agent) Settle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.state.settled && !a.state.closed {
+		a.state.settled = true
+		a.tell()
+	}
 }
 
 // adopt ends the older generation when the client has chosen the newer; mu is
@@ -207,9 +240,9 @@ func (a *Agent) keep() {
 func (a *Agent) Lapse() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.at.IsValid() && !a.lapsed {
-		a.lapsed = true
-		a.owner.Moved(netip.AddrPort{})
+	if a.at.IsValid() && !a.state.lapsed {
+		a.state.lapsed = true
+		a.tell()
 	}
 }
 
@@ -230,9 +263,9 @@ func (a *Agent) At(from netip.AddrPort) bool {
 
 // resume is Resume while mu is held.
 func (a *Agent) resume() {
-	if a.lapsed && !a.closed {
-		a.lapsed = false
-		a.owner.Moved(a.at)
+	if a.state.lapsed && !a.state.closed {
+		a.state.lapsed = false
+		a.tell()
 	}
 }
 
@@ -240,10 +273,10 @@ func (a *Agent) resume() {
 func (a *Agent) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.state.closed {
 		return
 	}
-	a.closed = true
+	a.state.closed = true
 	a.dropProof()
 	a.port.Unregister(a.current.Ufrag)
 	if a.next.Ufrag != "" {

@@ -43,7 +43,7 @@ func (nobody) Receive([]byte, netip.AddrPort) {}
 // theirs is the password of the client.
 const theirs = "the password of the client"
 
-// session is an agent with two places of its client.
+// session is an agent with two places of its client, with whom DTLS is settled.
 type session struct {
 	*Agent
 	owner *owner
@@ -69,6 +69,7 @@ func newSession(t *testing.T) *session {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f := &session{owner: &owner{}, ports: p, a: bind(t), b: bind(t)}
 	f.Agent, f.first = NewAgent(p, f.owner, theirs)
+	f.Settle()
 	require.NoError(t, f.Open())
 	t.Cleanup(f.Close)
 	return f

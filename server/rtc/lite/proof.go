@@ -77,7 +77,7 @@ func (a *Agent) demand(k Check, g generation, from netip.AddrPort) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch p := a.proof; {
-	case a.closed || g.Ufrag != a.current.Ufrag && g.Ufrag != a.next.Ufrag:
+	case a.state.closed || g.Ufrag != a.current.Ufrag && g.Ufrag != a.next.Ufrag:
 		return
 	case p == nil:
 	case p.to == from && p.ufrag == g.Ufrag, !k.Nominated: // it is under way
@@ -124,9 +124,9 @@ func (a *Agent) dropProof() {
 func (a *Agent) proven(b []byte, from netip.AddrPort) Finding {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.proof == nil || !a.proof.answeredBy(b, from) {
+	if a.state.closed || a.proof == nil || !a.proof.answeredBy(b, from) {
 		return Forged
 	}
-	a.move(from, a.proof.ufrag)
+	a.move(from, a.proof.ufrag, true)
 	return Here
 }

@@ -120,6 +120,49 @@ func TestClientChangesItsMind(t *testing.T) {
 	require.Equal(t, Here, f.Check(answerTo(early, theirs), f.b.AddrPort))
 }
 
+// Until DTLS is settled a client is followed at once, so that it can connect by
+// whatever way it likes. Then nothing goes to an address that DTLS alone does not
+// prove, because it was not the only one, until the client has answered there.
+func TestMediaWaitForTheProof(t *testing.T) {
+	t.Parallel()
+	for _, early := range []bool{true, false} {
+		f := newSession(t)
+		f.state.settled = false
+		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+		require.Equal(t, f.b.AddrPort, f.owner.where())
+		answer := answerTo(f.b.check(), theirs)
+		if early {
+			require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
+			f.Settle()
+			require.Equal(t, f.b.AddrPort, f.owner.where())
+			continue
+		}
+		f.Settle()
+		require.False(t, f.owner.where().IsValid())
+		f.Lapse()
+		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+		f.Resume()
+		require.False(t, f.owner.where().IsValid(), "nor by the client's own checks")
+		require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
+		require.Equal(t, f.b.AddrPort, f.owner.where())
+	}
+}
+
+// An address that was left is proven no more.
+func TestReturnIsProvenAgain(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	f.state.settled = false
+	for _, p := range []*place{f.a, f.b, f.a} {
+		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), p.AddrPort))
+	}
+	f.Settle()
+	require.False(t, f.owner.where().IsValid())
+	require.Equal(t, Here, f.Check(answerTo(f.a.check(), theirs), f.a.AddrPort))
+	require.Equal(t, f.a.AddrPort, f.owner.where())
+}
+
 // A name so long that no check of ours could hold it moves nothing and harms
 // nothing.
 func TestEndlessNameIsNotChecked(t *testing.T) {
