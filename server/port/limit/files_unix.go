@@ -11,5 +11,5 @@ func openFiles() uint64 {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return maxConns
 	}
-	return uint64(limit.Cur)
+	return uint64(limit.Cur) //nolint:unconvert // an int64 on FreeBSD
 }
