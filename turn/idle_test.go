@@ -18,7 +18,7 @@ func BenchmarkIdle(b *testing.B) {
 	const clients = 1000
 	for _, network := range []string{"udp", "tcp", "tls"} {
 		b.Run(network, func(b *testing.B) {
-			for b.Loop() { //nolint:revive // nothing is timed
+			for b.Loop() { // nothing is timed
 			}
 			h := open(b)
 			before, goroutines := inUse(), runtime.NumGoroutine()
