@@ -1,7 +1,9 @@
 package egress
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -27,7 +29,7 @@ type cinema struct {
 	now    time.Time
 	frames int
 
-	viewer *receiver
+	viewer *Viewer
 	joined time.Time
 	total  uint64            // packets sent
 	stamps map[uint64]uint32 // of each packet when it was sent
@@ -90,10 +92,20 @@ func (c *cinema) shoot() {
 	c.frames++
 }
 
-// enter lets a viewer in, behind a link of some bit/s.
+// enter lets a viewer in, behind a link of some bit/s. It has no address before the
+// shard has taken it, which would send at once by the real clock.
 func (c *cinema) enter(offer string, rate float64) {
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { _ = socket.Close() })
+	sub, err := c.hub.Watch(context.Background(), watchGrant)
+	require.NoError(c.t, err)
 	c.rate, c.joined = rate, c.now
-	c.viewer = c.watch(offer)
+	c.viewer, _, err = c.shard.engine.Watch(sub, offered(c.t, offer))
+	require.NoError(c.t, err)
+	c.shard.add(c.viewer, newKeys().sealer(c.t))
+	to := socket.LocalAddr().(*net.UDPAddr).AddrPort()
+	c.viewer.to.Store(&to)
 }
 
 func (c *cinema) lane() *lane { return c.viewer.lane(media.Video) }
@@ -101,7 +113,7 @@ func (c *cinema) lane() *lane { return c.viewer.lane(media.Video) }
 // send has the shard serve the viewer, and carries what it sends.
 func (c *cinema) send() {
 	l := c.lane()
-	c.shard.feed(c.shard.groups[c.viewer.sub.Stream()], c.viewer.Viewer, c.now)
+	c.shard.feed(c.shard.groups[c.viewer.sub.Stream()], c.viewer, c.now)
 	c.viewer.flow.Show()
 	total := c.viewer.Statistics().Packets
 	for ; c.total < total; c.total++ {
@@ -159,7 +171,7 @@ func (c *cinema) report() {
 	}
 	before := time.UnixMilli(at * unit)
 	for number := first; number != last+1; number++ {
-		status := uint16(rtcp.TypeTCCPacketNotReceived)
+		status := rtcp.TypeTCCPacketNotReceived
 		if when, ok := c.arrivals[number]; ok {
 			status = rtcp.TypeTCCPacketReceivedLargeDelta
 			delta := when.Sub(before).Microseconds() / 250 * 250

@@ -12,7 +12,7 @@ const (
 	gentle     = 3                      // times that rate gets a path that has lost packets; what was sent at once is among the packets, so it is rather five
 	catchingUp = 1.2                    // times that rate gets everybody who has to wait, or would never catch up
 
-	firstPackets = 32   // what any path is sent at once, 40 kB: with the train that follows most of what a slow link's queue holds
+	firstPackets = 16   // what any path is sent at once: with the train that follows 40 kB, and a slow link's queue often holds 64
 	unproved     = 7e6  // bit/s that a newcomer gets after these, until its path has shown what it carries
 	share        = 0.9  // of what the path carries; sound and repeated packets need some
 	headers      = 48   // bytes of a packet beside its payload
