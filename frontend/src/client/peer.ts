@@ -46,6 +46,8 @@ export class Peer {
   #wasConnected = false;
   #restarting = false;
   #restarted = -Infinity;
+  /** The browser has found all candidates of the networks that it knew. */
+  #gathered = false;
   /** Called when media can flow, and when it cannot for now. */
   onlink: (up: boolean) => void = () => {};
 
@@ -57,6 +59,7 @@ export class Peer {
     // One transport for all media: the server has one port.
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.pc.onconnectionstatechange = () => this.#changed();
+    this.pc.onicecandidate = (e) => this.#gathers(e.candidate !== null);
     this.#unlisten = connection.listen(this.id, {
       stopped: (why) => this.#end(why),
       failed: (why) => console.warn(`heliograph: ${this.id}: ${why.code}: ${why.message}`),
@@ -101,7 +104,7 @@ export class Peer {
     this.#stopTimers();
     this.#unlisten();
     this.#abort.abort();
-    this.pc.onconnectionstatechange = null;
+    this.pc.onconnectionstatechange = this.pc.onicecandidate = null;
     if (tell) this.#connection.send({ type: 'stop', id: this.id });
   }
 
@@ -145,6 +148,7 @@ export class Peer {
   }
 
   async #negotiate(ask: (sdp: string) => Request, options: RTCOfferOptions, signal: AbortSignal): Promise<Answer> {
+    this.#gathered = false;
     const offer = await this.pc.createOffer(options);
     if (this.#plan.prefix === 'w' && offer.sdp) offer.sdp = wantStereo(offer.sdp);
     await this.pc.setLocalDescription(offer);
@@ -154,6 +158,13 @@ export class Peer {
     if (answer.iceServers) this.#useServers(answer.iceServers);
     await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     return answer;
+  }
+
+  // A candidate that comes when all were there is of another network. Chromium knows of that two seconds late, and would keep
+  // to the path of the old one for longer; what was tried before then was in vain.
+  #gathers(more: boolean): void {
+    if (more && this.#gathered) void this.#restart();
+    this.#gathered = !more;
   }
 
   #expectPath(): void {

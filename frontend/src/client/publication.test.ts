@@ -73,6 +73,22 @@ test('a new socket takes the session along', async () => {
   expect(p.setTitle('Noon')).toBe(true);
 });
 
+test('a network that the browser finds later gets a restart', async () => {
+  await publishing();
+  FakePeer.last.become('connected');
+  FakePeer.last.gather('host', 'relay');
+  FakePeer.last.onicecandidate?.({ candidate: null });
+  await settle();
+  expect(FakeSocket.last.of('restart')).toEqual([]);
+  FakePeer.last.gather('host of another network', 'relay of it');
+  await settle();
+  expect(FakeSocket.last.of('restart')).toMatchObject([{ id: 'p1' }]);
+  FakePeer.last.gather('host', 'relay');
+  FakePeer.last.onicecandidate?.({ candidate: null });
+  await settle();
+  expect(FakeSocket.last.of('restart')).toHaveLength(1);
+});
+
 test('a session that the server has given up is published anew with the secret', async () => {
   await publishing();
   FakePeer.last.become('connected');
