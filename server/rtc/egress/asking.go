@@ -15,6 +15,7 @@ const (
 type asking struct {
 	every      time.Duration
 	last, fell time.Time
+	rewinds    rewinds // what becomes of the viewer's own wishes
 }
 
 // due tells whether to ask now, and takes it as done.

@@ -24,6 +24,7 @@ type history struct {
 	n        int
 	each     time.Duration // time for a packet that the newest bend was made for
 	in, out  uint32        // timestamps of the newest packet that was sent: its own, and as sent
+	again    bool          // the viewer has got it before; out is then known from the beginning
 }
 
 // bend is where timestamps begin to be squeezed by some factor: in becomes out,
@@ -100,6 +101,9 @@ func (l *lane) plan(each time.Duration) {
 		b.in, b.out = h.in, h.out
 	} else {
 		b.out = earlier(newest.Timestamp+l.lasts(each), b.end-least)
+		if h.again && int32(b.out-h.out) <= 0 {
+			b.out = h.out + 1
+		}
 	}
 	if int32(b.end-b.out) < int32(least) {
 		b.end = b.out + least

@@ -256,3 +256,50 @@ func TestStreamAsItIs(t *testing.T) {
 	require.EqualValues(t, 0xffffffff, earlier(0xffffffff, 3))
 	require.EqualValues(t, 3, earlier(5, 3))
 }
+
+// A viewer that asks for a keyframe again and again, of a source that makes none
+// on request, gets what came since the last one again: under new numbers, with
+// timestamps that go on, and not more often than the stream itself would cost.
+func TestViewerWithoutAPictureGetsTheLastKeyframeAgain(t *testing.T) {
+	t.Parallel()
+	for _, megabits := range []float64{8, 100} {
+		t.Run(fmt.Sprintf("%v Mbit/s", megabits), func(t *testing.T) {
+			t.Parallel()
+			c := open(t, film{4, 30, 300}, 3*time.Second)
+			c.enter(numbered(), megabits*1e6)
+			c.run(2 * time.Second)
+			l := c.lane()
+			require.False(t, l.history.catching)
+			before, key := l.next, l.stretch.first
+			sent, ok := l.numbers.Out(before - 1)
+			require.True(t, ok)
+			c.shard.ask(c.viewer, c.now)
+			c.run(100 * time.Millisecond)
+			c.shard.ask(c.viewer, c.now)
+			require.False(t, l.history.catching, "another may come")
+			c.run(100 * time.Millisecond)
+			c.shard.ask(c.viewer, c.now)
+			require.Equal(t, key, l.next)
+			number, ok := l.numbers.Out(key)
+			require.True(t, ok)
+			require.Greater(t, number, sent)
+			_, ok = l.numbers.In(uint16(sent))
+			require.False(t, ok, "a packet of before would not be the same again")
+
+			c.run(2 * time.Second) // carry requires that no timestamp goes back
+			require.False(t, l.history.catching)
+			require.Greater(t, l.next, before)
+			require.Zero(t, c.dropped)
+			c.stable()
+			for range 20 {
+				c.shard.ask(c.viewer, c.now)
+				c.run(100 * time.Millisecond)
+				require.False(t, l.history.catching, "once in as long as it is")
+			}
+			c.run(3 * time.Second) // with a new keyframe
+			c.shard.ask(c.viewer, c.now)
+			c.run(200 * time.Millisecond)
+			require.False(t, l.history.catching, "a first wish is the source's")
+		})
+	}
+}

@@ -314,14 +314,14 @@ func (s *shard) fill(l *lane, tail uint64) {
 // grant gives a viewer what it has asked for.
 func (s *shard) grant(v *Viewer) {
 	lost, keyframe := v.wishes.take()
+	now := time.Now()
 	if keyframe {
-		s.ask(v)
+		s.ask(v, now)
 	}
 	to := v.to.Load()
 	if to == nil || v.out == nil {
 		return
 	}
-	now := time.Now()
 	s.batch.begin(v, *to, now)
 	sent := 0
 	for _, l := range v.lanes {
@@ -366,9 +366,10 @@ func (s *shard) again(l *lane, number uint16) bool {
 }
 
 // ask passes a viewer's wish for a keyframe on to the track, which merges it
-// with those of others.
-func (s *shard) ask(v *Viewer) {
+// with those of others; when that does not help, the last one is sent again.
+func (s *shard) ask(v *Viewer, now time.Time) {
 	if l := v.lane(media.Video); l != nil && l.track != nil {
 		l.track.RequestKeyframe(0)
+		l.rewind(now)
 	}
 }
