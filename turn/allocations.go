@@ -1,8 +1,10 @@
 package turn
 
 import (
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/heliograph/heliograph/server/port/limit"
@@ -47,6 +49,7 @@ type allocations struct {
 	credentials map[string]int
 	networks    map[netip.Addr]int
 	unclaimed   map[netip.AddrPort]*relayConn // made, and not yet told who for
+	ended       bool                          // nothing is made or changed any more
 	live        sync.WaitGroup
 }
 
@@ -63,7 +66,7 @@ func (t *allocations) reserve(c client, username string) bool {
 	network := limit.Network(c.addr.Addr())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all[c] != nil || len(t.all) >= maxAllocations ||
+	if t.ended || t.all[c] != nil || len(t.all) >= maxAllocations ||
 		t.credentials[username] >= maxPerCredential || t.networks[network] >= maxPerNetwork {
 		return false
 	}
@@ -79,6 +82,9 @@ func (t *allocations) made(addr netip.AddrPort, conn *relayConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unclaimed[addr] = conn
+	if t.ended {
+		conn.life.end()
+	}
 }
 
 // claim gives a relayed address to the client it was made for, and returns it.
@@ -156,6 +162,22 @@ func (t *allocations) of(username string) map[client]*relayConn {
 		}
 	}
 	return conns
+}
+
+// end has no allocation changed any more, nor made.
+func (t *allocations) end() {
+	t.mu.Lock()
+	t.ended = true
+	conns := slices.Collect(maps.Values(t.unclaimed))
+	for _, a := range t.all {
+		if a.conn != nil {
+			conns = append(conns, a.conn)
+		}
+	}
+	t.mu.Unlock()
+	for _, c := range conns {
+		c.life.end()
+	}
 }
 
 func (t *allocations) len() int {

@@ -16,7 +16,8 @@
 //
 // On purpose: there is one family of relayed addresses and one transport, UDP;
 // no pairs of ports and no reservations (508), no DONT-FRAGMENT (420), no TCP
-// allocations (442), no mobility. A lifetime is ten minutes at most. Its peers
+// allocations (442), no mobility. A lifetime is ten minutes, whatever is asked
+// for, and in its last five seconds an allocation is refreshed and not changed. Its peers
 // are the media addresses of this server, all else is forbidden (403), and what
 // is no ICE and no media vanishes on the way to them.
 //

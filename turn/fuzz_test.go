@@ -38,6 +38,7 @@ func FuzzGate(f *testing.F) {
 			require.Equal(t, stun.CodeUnknownAttribute, code(t, m))
 		}}
 		out := g.admit(b)
+		defer g.hold.release()
 		if len(out) > 20 && out[0] < 4 { // a Send indication to our peer, or else a bare request
 			m := &stun.Message{Raw: out}
 			require.NoError(t, m.Decode())
@@ -77,6 +78,7 @@ func FuzzSigned(f *testing.F) {
 			return
 		}
 		out := g.admit(m.Raw)
+		defer g.hold.release()
 		if len(out) <= 20 {
 			return
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// maxLifetime is the longest life of an allocation without a refresh, which is
-// also what clients get that ask for nothing (RFC 8656 section 7.2).
-const maxLifetime = 10 * time.Minute
+// lifeSpan is the life of an allocation without a refresh, whatever the client
+// asks for: the least that RFC 8656 section 7.2 has, and our most.
+const lifeSpan = 10 * time.Minute
 
 // protocolUDP is the only transport we relay, as in REQUESTED-TRANSPORT.
 const protocolUDP = 17
@@ -31,14 +31,12 @@ type gate struct {
 	server *Server
 	client client
 	reply  func(b []byte) // to the client
+	hold   hold
 }
 
 // admit looks at one message of the client. It returns what the library is to
-// see of it, or nil.
+// see of it, or nil. When the library has seen it, done is to be called.
 func (g *gate) admit(b []byte) []byte {
-	if len(b) >= 4 && b[0] >= 0x40 && b[0] <= 0x4F {
-		return b // ChannelData: the library knows which channels exist
-	}
 	m := &stun.Message{Raw: b}
 	if err := m.Decode(); err != nil {
 		g.server.count.malformed.Inc()
@@ -122,6 +120,10 @@ func (g *gate) request(m *stun.Message) []byte {
 	}
 	if code := g.judge(m, username.String()); code != 0 {
 		g.refuse(m, code, key)
+		return nil
+	}
+	if m.Type.Method != stun.MethodAllocate && !g.hold.take(s.allocations.relayed(g.client), m.Type.Method) {
+		g.refuse(m, stun.CodeAllocMismatch, key) // it ends this moment
 		return nil
 	}
 	return rebuild(m, key)
@@ -292,9 +294,8 @@ func rebuild(m *stun.Message, key stun.MessageIntegrity) []byte {
 			continue // all are; the library would try until it finds one
 		}
 		value := a.Value
-		if a.Type == stun.AttrLifetime && len(value) == 4 {
-			seconds := min(binary.BigEndian.Uint32(value), uint32(maxLifetime/time.Second))
-			value = binary.BigEndian.AppendUint32(nil, seconds)
+		if a.Type == stun.AttrLifetime && len(value) == 4 && binary.BigEndian.Uint32(value) != 0 {
+			value = binary.BigEndian.AppendUint32(nil, uint32(lifeSpan/time.Second))
 		}
 		clean.Add(a.Type, value)
 	}

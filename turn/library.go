@@ -56,7 +56,7 @@ func (s *Server) serve() (*pionturn.Server, error) {
 	}
 	if s.cfg.Packets != nil {
 		cfg.PacketConnConfigs = []pionturn.PacketConnConfig{{
-			PacketConn: &packets{s.cfg.Packets, s, s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
+			PacketConn: &packets{PacketConn: s.cfg.Packets, server: s, ended: s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
 		}}
 	}
 	if s.cfg.Streams != nil {

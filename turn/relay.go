@@ -27,6 +27,7 @@ type relayConn struct {
 	in     *rate.Limiter // from the client
 	out    *rate.Limiter // to the client
 	routes routes
+	life   life
 }
 
 // forwarding is a relayed address that hands what is sent to it to a function.
@@ -69,8 +70,9 @@ func (c *relayConn) fromChannel(b []byte) {
 func newRelayConn(s *Server, c net.PacketConn) *relayConn {
 	return &relayConn{
 		PacketConn: c, server: s,
-		in:  rate.NewLimiter(allocationBytes, allocationBurst),
-		out: rate.NewLimiter(allocationBytes, allocationBurst),
+		in:   rate.NewLimiter(allocationBytes, allocationBurst),
+		out:  rate.NewLimiter(allocationBytes, allocationBurst),
+		life: life{until: time.Now().Add(lifeSpan)},
 	}
 }
 
@@ -88,12 +90,17 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	return c.PacketConn.WriteTo(b, to)
 }
 
-// ReadFrom waits for a datagram to the client that is within its bandwidth.
+// ReadFrom waits for a datagram to the client that is within its bandwidth. Upon
+// an error the library ends the allocation.
 func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || c.out.AllowN(time.Now(), n+overhead) {
-			return n, from, err
+		if err != nil {
+			c.life.end()
+			return 0, nil, err
+		}
+		if c.out.AllowN(time.Now(), n+overhead) {
+			return n, from, nil
 		}
 		c.server.count.capped.Inc()
 	}

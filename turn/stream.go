@@ -106,8 +106,10 @@ type stream struct {
 	ended        atomic.Bool
 }
 
-// Read returns the next message.
+// Read returns the next message for the library, which is done with the one
+// before.
 func (c *stream) Read(b []byte) (int, error) {
+	c.gate.hold.release()
 	for {
 		frame, err := c.next(b)
 		if err != nil {
@@ -125,6 +127,7 @@ func (c *stream) Read(b []byte) (int, error) {
 		if out := c.gate.admit(frame); out != nil {
 			return copy(b, out), nil
 		}
+		c.gate.hold.release()
 	}
 }
 
@@ -213,6 +216,7 @@ func (c *stream) write() {
 // Write sends whole messages. A client that takes nothing for too long is
 // disconnected: its media would only get older.
 func (c *stream) Write(b []byte) (int, error) {
+	c.gate.hold.answered(b)
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {

@@ -91,7 +91,6 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	<-ctx.Done()
-	err = library.Close()
 	s.mu.Lock()
 	s.closed = true
 	all := make([]*stream, 0, len(s.streams))
@@ -102,6 +101,8 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, c := range all {
 		s.connected.Go(c.kill) // which a client that does not read holds up, but only its own
 	}
+	s.allocations.end()
+	err = library.Close()
 	s.connected.Wait()
 	s.allocations.wait()
 	return err
