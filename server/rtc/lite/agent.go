@@ -55,7 +55,7 @@ type Agent struct {
 	// set at construction
 	port   *port.Port
 	owner  Owner
-	proofs *rate.Limiter // checks of ours
+	budget *rate.Limiter // of checks of ours
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -63,7 +63,9 @@ type Agent struct {
 	next    generation // of a restart that the client has not gone over to; zero for none
 	at      netip.AddrPort
 	checked time.Time // the last check from at
-	proof   *proof    // that is waited for; nil for none
+	recent  recent
+	proofs  []*proof // that are waited for, each for another address, the oldest first
+	proved  *proof   // the last that was answered; nil for none
 	state   state
 }
 
@@ -85,7 +87,7 @@ type generation struct {
 // that the client gave (ice-pwd).
 func NewAgent(p *port.Port, owner Owner, client string) (*Agent, Credentials) {
 	g := generation{NewCredentials(), client}
-	return &Agent{port: p, owner: owner, proofs: rate.NewLimiter(rate.Every(proofsEvery), proofsBurst), current: g}, g.Credentials
+	return &Agent{port: p, owner: owner, budget: rate.NewLimiter(rate.Every(proofsEvery), proofsBurst), current: g}, g.Credentials
 }
 
 // Open registers the owner at the port until Close: it may be called from now
@@ -108,7 +110,7 @@ func (a *Agent) Restart(client string) (Credentials, error) {
 	if a.next.Ufrag != "" {
 		a.keep() // checks of it may have come from there
 		a.port.Unregister(a.next.Ufrag)
-		a.dropProof()
+		a.dropAll()
 	}
 	a.next = generation{c, client}
 	return c, nil
@@ -163,19 +165,17 @@ func (a *Agent) find(k Check, from netip.AddrPort) (found Finding, wanted bool) 
 		return Forged, false
 	}
 	a.port.Learn(from, k.Ufrag)
+	copied := a.recent.copied(k, from)
 	if a.at != from {
 		first := !a.at.IsValid()
-		wanted = first || k.Nominated || now.Sub(a.checked) > quietAddress
+		wanted = first || !copied && (k.Nominated || now.Sub(a.checked) > quietAddress)
 		if !wanted || a.state.settled && !first {
 			return Elsewhere, wanted
 		}
 		a.move(from, k.Ufrag, first)
 		return Here, !first
 	}
-	if k.Nominated { // the last word of a client that has another address
-		if a.proof != nil && a.proof.to != from {
-			a.dropProof()
-		}
+	if k.Nominated {
 		a.adopt(k.Ufrag)
 	}
 	a.checked = now
@@ -185,7 +185,7 @@ func (a *Agent) find(k Check, from netip.AddrPort) (found Finding, wanted bool) 
 
 // move has everything sent to another address from now on; mu is held.
 func (a *Agent) move(to netip.AddrPort, ufrag string, sure bool) {
-	a.dropProof()
+	a.dropAll()
 	a.at, a.checked, a.state.lapsed, a.state.sure = to, time.Now(), false, sure
 	a.tell()
 	a.adopt(ufrag)
@@ -217,6 +217,7 @@ func (a *Agent) adopt(ufrag string) {
 	if ufrag == a.next.Ufrag {
 		a.port.Unregister(a.current.Ufrag)
 		a.current, a.next = a.next, generation{}
+		a.drop(func(p *proof) bool { return p.ufrag != ufrag })
 	}
 }
 
@@ -277,7 +278,7 @@ func (a *Agent) Close() {
 		return
 	}
 	a.state.closed = true
-	a.dropProof()
+	a.dropAll()
 	a.port.Unregister(a.current.Ufrag)
 	if a.next.Ufrag != "" {
 		a.port.Unregister(a.next.Ufrag)

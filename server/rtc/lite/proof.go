@@ -4,20 +4,26 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/stun/v4"
 )
 
 // What a session may send to addresses that have proved nothing: a check of at
-// most the size of the client's own, four times to each, and a few a second of
-// all together.
+// most the size of the client's own, four times to each, a few addresses at once
+// and a few checks a second of all together.
 const (
+	maxProofs   = 4
 	proofTries  = 4
 	proofWait   = 250 * time.Millisecond // for the first answer; each time twice as long
 	proofsEvery = 200 * time.Millisecond // on average
-	proofsBurst = 8                      // a client may have as many addresses at once
+	proofsBurst = 8
 )
+
+// lateAnswer is how long after an answer more of them are expected: all tries
+// may have been answered.
+const lateAnswer = proofWait << proofTries
 
 // proof is a connectivity check of ours that waits for its answer (RFC 8445
 // section 7.2). Agents that are lite need not check, but the full ones answer
@@ -32,6 +38,7 @@ type proof struct {
 	message   []byte
 	tries     int
 	again     *time.Timer
+	answered  time.Time
 }
 
 // newProof makes the check that answers a client's own from the same address;
@@ -56,6 +63,39 @@ func newProof(k Check, g generation, to netip.AddrPort) *proof {
 // 8445 section 5.1.2.1), as it would be written for an address of ours.
 const peerReflexive = 110<<24 | 0xffff<<8 | 255
 
+// manyChecks is how many checks of the client are remembered: those of the last
+// minute, once it is connected.
+const manyChecks = 32
+
+// recent remembers the client's last checks, and where each came from.
+type recent struct {
+	list []seenCheck
+	next int
+}
+
+// seenCheck is a check as far as it is remembered: by random bytes of it.
+type seenCheck struct {
+	id   [8]byte
+	from netip.AddrPort
+}
+
+// copied notes a check and tells whether it came from another address before. No
+// client sends one from two, but whoever has overheard it can, without any
+// password.
+func (r *recent) copied(k Check, from netip.AddrPort) bool {
+	c := seenCheck{[8]byte(k.message.TransactionID[:8]), from}
+	switch i := slices.IndexFunc(r.list, func(old seenCheck) bool { return old.id == c.id }); {
+	case i >= 0:
+		return r.list[i].from != from
+	case len(r.list) < manyChecks:
+		r.list = append(r.list, c)
+	default:
+		r.list[r.next] = c
+		r.next = (r.next + 1) % manyChecks
+	}
+	return false
+}
+
 // isAnswer tells a success response to a check from all other STUN messages.
 func isAnswer(b []byte) bool {
 	return len(b) >= 20 && binary.BigEndian.Uint16(b) == stun.BindingSuccess.Value()
@@ -72,29 +112,35 @@ func (p *proof) answeredBy(b []byte, from netip.AddrPort) bool {
 }
 
 // demand has the client prove that it is at an address before anything is sent
-// there.
+// there. Some of the addresses at which that is asked for may be forged, so that
+// all have their time, side by side; only when they are too many, the one that
+// has had most gives way, to a nomination.
 func (a *Agent) demand(k Check, g generation, from netip.AddrPort) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch p := a.proof; {
+	underWay := func(p *proof) bool { return p.to == from && p.ufrag == g.Ufrag }
+	switch {
 	case a.state.closed || g.Ufrag != a.current.Ufrag && g.Ufrag != a.next.Ufrag:
 		return
-	case p == nil:
-	case p.to == from && p.ufrag == g.Ufrag, !k.Nominated: // it is under way
+	case slices.ContainsFunc(a.proofs, underWay), len(a.proofs) == maxProofs && !k.Nominated:
 		return
 	}
-	a.dropProof()
-	a.proof = newProof(k, g, from)
-	a.sendProof()
-}
-
-// sendProof sends our check, again and again; mu is held.
-func (a *Agent) sendProof() {
-	p := a.proof
+	p := newProof(k, g, from)
 	if p == nil {
 		return
 	}
-	if a.proofs.Allow() {
+	a.drop(func(old *proof) bool { return old.to == from })
+	if len(a.proofs) == maxProofs {
+		oldest := a.proofs[0]
+		a.drop(func(old *proof) bool { return old == oldest })
+	}
+	a.proofs = append(a.proofs, p)
+	a.sendProof(p)
+}
+
+// sendProof sends a check of ours, again and again; mu is held.
+func (a *Agent) sendProof(p *proof) {
+	if a.budget.Allow() {
 		_ = a.port.Send(p.message, p.to) // like one that got lost
 	}
 	wait := proofWait << p.tries
@@ -103,30 +149,45 @@ func (a *Agent) sendProof() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		switch {
-		case a.proof != p:
-		case p.tries == proofTries:
-			a.proof = nil // the client's next check begins anew
+		case !slices.Contains(a.proofs, p):
+		case p.tries == proofTries: // the client's next check begins anew
+			a.drop(func(old *proof) bool { return old == p })
 		default:
-			a.sendProof()
+			a.sendProof(p)
 		}
 	})
 }
 
-// dropProof forgets our check, if one is under way; mu is held.
-func (a *Agent) dropProof() {
-	if a.proof != nil {
-		a.proof.again.Stop()
-		a.proof = nil
-	}
+// drop forgets those of our checks that are under way; mu is held.
+func (a *Agent) drop(which func(*proof) bool) {
+	a.proofs = slices.DeleteFunc(a.proofs, func(p *proof) bool {
+		if !which(p) {
+			return false
+		}
+		p.again.Stop()
+		return true
+	})
 }
 
-// proven takes the answer to our check: now the client is where it went.
+// dropAll forgets all of them; mu is held.
+func (a *Agent) dropAll() { a.drop(func(*proof) bool { return true }) }
+
+// proven takes the answer to a check of ours: now the client is where it went.
 func (a *Agent) proven(b []byte, from netip.AddrPort) Finding {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.state.closed || a.proof == nil || !a.proof.answeredBy(b, from) {
+	if a.state.closed {
 		return Forged
 	}
-	a.move(from, a.proof.ufrag, true)
+	i := slices.IndexFunc(a.proofs, func(p *proof) bool { return p.answeredBy(b, from) })
+	if i < 0 {
+		if p := a.proved; p != nil && a.at == from && time.Since(p.answered) < lateAnswer && p.answeredBy(b, from) {
+			return Here
+		}
+		return Forged
+	}
+	p := a.proofs[i]
+	a.move(from, p.ufrag, true)
+	p.answered, a.proved = time.Now(), p
 	return Here
 }

@@ -1,6 +1,7 @@
 package lite
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -92,32 +93,86 @@ func TestOurCheckIsSentAgain(t *testing.T) {
 	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
 	require.Equal(t, first.TransactionID, f.b.check().TransactionID, "the client's next check changes nothing")
 	require.Equal(t, Here, f.Check(answerTo(first, theirs), f.b.AddrPort))
-	require.Nil(t, f.proof)
+	require.Empty(t, f.unproven())
 }
 
-// The client has the last word: when it nominates the old address again, the
-// new one is not waited for, and of two new ones the later counts. One that is
-// not nominated waits its turn.
-func TestClientChangesItsMind(t *testing.T) {
+// Of several new addresses the client is at the one whose check it answers,
+// whatever was nominated meanwhile: that may be a copy from elsewhere. When there
+// are too many, the oldest gives way to a nomination.
+func TestAddressesAreProvenSideBySide(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	c := bind(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
-	early := f.b.check()
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-	require.Equal(t, Forged, f.Check(answerTo(early, theirs), f.b.AddrPort))
+	nominate := func(p *place) Finding {
+		return f.Check(checkFor(f.first, f.first.Password, true), p.AddrPort)
+	}
+	require.Equal(t, Here, nominate(f.a))
+	require.Equal(t, Elsewhere, nominate(f.b))
+	ours := f.b.check()
+	others := make([]*place, maxProofs)
+	for i := range others {
+		others[i] = bind(t)
+	}
+	for _, p := range others[1:] {
+		require.Equal(t, Elsewhere, nominate(p))
+	}
+	require.Equal(t, Here, nominate(f.a), "the old address takes nothing back")
+	require.Equal(t, Here, f.Check(answerTo(ours, theirs), f.b.AddrPort))
+	require.Empty(t, f.unproven(), "the client is found")
+	require.Equal(t, Forged, f.Check(answerTo(others[1].check(), theirs), others[1].AddrPort))
 
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
-	early = f.b.check()
-	f.goes(f.first, true, c)
-	require.Equal(t, Forged, f.Check(answerTo(early, theirs), f.b.AddrPort))
+	require.Equal(t, Elsewhere, nominate(f.a))
+	ours = f.a.check()
+	for _, p := range others {
+		require.Equal(t, Elsewhere, nominate(p))
+	}
+	require.Len(t, f.unproven(), maxProofs)
+	require.Equal(t, Forged, f.Check(answerTo(ours, theirs), f.a.AddrPort), "the oldest has given way")
 
 	f.quiet()
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, false), f.b.AddrPort))
-	early = f.b.check()
 	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
-	require.Equal(t, Here, f.Check(answerTo(early, theirs), f.b.AddrPort))
+	require.Equal(t, others[0].AddrPort, f.unproven()[0], "what is not nominated waits its turn")
+}
+
+// A client that answers our repeated check twice, because its way is longer than
+// our patience, has forged nothing.
+func TestSecondAnswerIsNoForgery(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	answer := answerTo(f.b.check(), theirs)
+	require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
+	require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
+	require.Equal(t, Forged, f.Check(answer, f.a.AddrPort), "from elsewhere")
+	f.mu.Lock()
+	f.proved.answered = time.Now().Add(-lateAnswer)
+	f.mu.Unlock()
+	require.Equal(t, Forged, f.Check(answer, f.b.AddrPort), "nobody is so late")
+}
+
+// Whoever has overheard checks knows no password, and yet can send copies of them
+// from anywhere. They keep no client from moving, nor do they have us send.
+func TestCopiedChecksAreInNobodysWay(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	overheard := checkFor(f.first, f.first.Password, true)
+	require.Equal(t, Here, f.Check(overheard, f.a.AddrPort))
+	for i := range 2 * proofsBurst {
+		thief := netip.AddrPortFrom(f.a.Addr(), uint16(1+i))
+		require.Equal(t, Elsewhere, f.Check(overheard, thief))
+	}
+	require.Empty(t, f.unproven())
+	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	ours := f.b.check()
+	require.Equal(t, Elsewhere, f.Check(overheard, bind(t).AddrPort), "before the answer is here")
+	require.Equal(t, Here, f.Check(answerTo(ours, theirs), f.b.AddrPort))
+
+	for range manyChecks { // then it is forgotten, and one place is all that it takes
+		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, false), f.b.AddrPort))
+	}
+	require.Equal(t, Elsewhere, f.Check(overheard, f.a.AddrPort))
+	require.Equal(t, Elsewhere, f.Check(overheard, bind(t).AddrPort))
+	require.Len(t, f.unproven(), 1)
 }
 
 // Until DTLS is settled a client is followed at once, so that it can connect by
@@ -174,7 +229,7 @@ func TestEndlessNameIsNotChecked(t *testing.T) {
 		stun.RawAttribute{Type: stun.AttrUsername, Value: append([]byte(f.first.Ufrag+":"), name...)},
 		stun.RawAttribute{Type: stun.AttrUseCandidate}, stun.NewShortTermIntegrity(f.first.Password)).Raw
 	require.Equal(t, Elsewhere, f.Check(long, f.b.AddrPort))
-	require.Nil(t, f.proof)
+	require.Empty(t, f.unproven())
 	f.goes(f.first, true, f.b)
 }
 
