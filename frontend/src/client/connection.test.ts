@@ -124,16 +124,50 @@ test('a changed network ends a hail and begins another', async () => {
 });
 
 test('a proxy without its server is no answer', async () => {
-  await cutOff();
+  const c = await cutOff();
   FakeServer.answer = 502;
-  FakeSocket.last.drop();
-  await settle();
-  FakeSocket.last.drop();
+  c.probe();
   await vi.advanceTimersByTimeAsync(5000);
-  expect(FakeSocket.all.length).toBe(2);
+  expect(FakeSocket.all.length).toBe(1);
   FakeServer.answer = 404; // it has no such page, but it lives
   await vi.advanceTimersByTimeAsync(2000);
-  expect(FakeSocket.all.length).toBe(3);
+  expect(FakeSocket.all.length).toBe(2);
+});
+
+test('a server that refuses sockets at once is not hailed', async () => {
+  await cutOff();
+  FakeServer.answer = 200;
+  for (let ms = 0; ms < 8000; ms += 100) {
+    if (FakeSocket.last.readyState !== 3) FakeSocket.last.drop();
+    await vi.advanceTimersByTimeAsync(100);
+  }
+  expect(FakeSocket.all.length).toBeGreaterThan(5);
+  expect(FakeServer.asked).toEqual([]);
+});
+
+test('where hails are forbidden, sockets are opened without', async () => {
+  const c = await cutOff();
+  FakeServer.answer = 'refused';
+  c.probe();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(FakeServer.asked.length).toBeGreaterThan(0);
+  expect(FakeSocket.all.length).toBeGreaterThan(1);
+  FakeSocket.last.welcome();
+  expect(c.state).toBe('open');
+});
+
+test('a browser that has no network hails, and opens a socket when it is answered', async () => {
+  const c = await cutOff();
+  vi.stubGlobal('navigator', { onLine: false });
+  FakeServer.answer = 'refused';
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(8000);
+  expect(FakeSocket.all.length).toBe(1);
+  FakeServer.answer = 200; // a server on the same machine
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(FakeSocket.all.length).toBe(2);
+  FakeSocket.last.welcome();
+  expect(c.state).toBe('open');
 });
 
 test('close ends a hail', async () => {

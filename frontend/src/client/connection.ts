@@ -50,7 +50,7 @@ const hailPatience = { most: 10_000, least: 1500 };
 const unhailedEvery = 10;
 /** The least time for a sign of life, ms: a lost network is to be found out soon. */
 const probeWithin = 700;
-/** A try that takes longer, ms, is begun anew when the network changes. */
+/** A try that takes longer, ms, hangs; it is begun anew when the network changes. */
 const hangs = 500;
 
 export class Connection {
@@ -65,7 +65,7 @@ export class Connection {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #backoff = new Backoff(steps);
   #triedAt = 0;
-  /** What was there before was not ended by the other side: a socket that is opened now may hang. */
+  /** What was there before hung, and was not ended by the other side: a socket that is opened now may hang as well. */
   #unheard = false;
   #openTook: number | null = null;
   #leastDelay = 0;
@@ -234,14 +234,15 @@ export class Connection {
     this.#iceServers = null;
     this.#set('connecting');
     this.#triedAt = performance.now();
-    if (this.#unheard && this.#backoff.tries % unhailedEvery !== 0) void this.#hailFirst();
+    if ((this.#unheard || offline()) && this.#backoff.tries % unhailedEvery !== 0) void this.#hailFirst();
     else this.#open();
   }
 
   async #hailFirst(): Promise<void> {
-    const answered = await this.#hail.ask(this.#patience(hailPatience));
-    if (answered === null) return;
-    if (answered) this.#open();
+    const answer = await this.#hail.ask(this.#patience(hailPatience));
+    if (answer === null) return;
+    // A page or a filter may forbid hails; and where the network is what refuses, a socket fails at once too and hangs nowhere.
+    if (answer === 'answered' || (answer === 'refused' && !offline())) this.#open();
     else this.#closed(new ProtocolError('timeout', 'the server cannot be reached'));
   }
 
@@ -297,7 +298,8 @@ export class Connection {
     let wait = Infinity;
     // A try that hung has waited already.
     const hung = this.#state === 'connecting' ? performance.now() - this.#triedAt : 0;
-    this.#unheard = this.#state === 'connecting' || why.code === 'timeout';
+    // A server that refuses is there: asking it twice a try would only bring it more of what it refuses.
+    this.#unheard = hung > hangs || why.code === 'timeout';
     // A server that welcomes and then closes at once must not be asked twice a second.
     if (this.#state === 'open' && performance.now() - this.#openSince > settled) this.#backoff.reset();
     if (wanted && final.has(why.code)) {
@@ -323,6 +325,11 @@ export class Connection {
     this.#state = state;
     for (const fn of [...this.#watchers]) fn(state);
   }
+}
+
+/** Whether the browser knows that it has no network. Firefox makes sockets wait, the longer the more of them have failed. */
+function offline(): boolean {
+  return globalThis.navigator?.onLine === false;
 }
 
 /** The address of the WebSocket of a server at an http(s) origin. */

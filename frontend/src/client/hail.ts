@@ -4,6 +4,12 @@
  * keeps out every later one.
  */
 
+/** 'silent': none came in time. 'refused': the browser or something near it did not let the request out. */
+export type HailAnswer = 'answered' | 'silent' | 'refused';
+
+/** What fails sooner than this (ms) has not been on its way. */
+const atOnce = 100;
+
 export class Hail {
   // set at construction
   readonly #socket: () => string;
@@ -15,12 +21,12 @@ export class Hail {
     this.#socket = socket;
   }
 
-  /** Whether the server answers within ms; null when the hail was called off, by stop() or by another. */
-  async ask(within: number): Promise<boolean | null> {
+  /** What the server answers within ms; null when the hail was called off, by stop() or by another. */
+  async ask(within: number): Promise<HailAnswer | null> {
     this.stop();
     const own = (this.#present = new AbortController());
-    const answered = await answers(hailAddress(this.#socket()), within, own.signal);
-    return own.signal.aborted ? null : answered;
+    const answer = await hail(hailAddress(this.#socket()), within, own.signal);
+    return own.signal.aborted ? null : answer;
   }
 
   stop(): void {
@@ -34,7 +40,8 @@ function hailAddress(socket: string): string {
 }
 
 /** Never rejects. */
-async function answers(url: string, within: number, signal: AbortSignal): Promise<boolean> {
+async function hail(url: string, within: number, signal: AbortSignal): Promise<HailAnswer> {
+  const began = performance.now();
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), within);
   try {
@@ -48,9 +55,9 @@ async function answers(url: string, within: number, signal: AbortSignal): Promis
       signal: AbortSignal.any([signal, late.signal]),
     });
     // A proxy says by 5xx that it has no server.
-    return status < 500;
+    return status < 500 ? 'answered' : 'silent';
   } catch {
-    return false;
+    return !late.signal.aborted && performance.now() - began < atOnce ? 'refused' : 'silent';
   } finally {
     clearTimeout(timer);
   }

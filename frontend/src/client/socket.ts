@@ -92,7 +92,7 @@ export class Socket {
     // In a hidden tab a timer takes a second, so there the pong is given the time of another hail.
     if (globalThis.document?.hidden) await hail.ask(doubted.hail);
     else await sleep(Math.max(doubted.pong, 2 * (this.#clock.roundTrip ?? 0)));
-    const outlived = awaits() && (await hail.ask(doubted.hail)) === true && awaits();
+    const outlived = awaits() && (await hail.ask(doubted.hail)) === 'answered' && awaits();
     this.#doubtsFrom = awaits() ? 0 : performance.now() + doubtsEvery;
     return outlived;
   }
