@@ -97,7 +97,7 @@ func (a *Association) shake(b []byte, from netip.AddrPort) {
 	if a.ended || a.tries == maxTries || !isHello(b) {
 		return
 	}
-	next := &attempt{association: a, pipe: newPipe(a.send), network: a.desk.network(from.Addr())}
+	next := &attempt{association: a, pipe: newPipe(a.send), network: a.desk.network(from)}
 	next.pipe.put(b)
 	if a.desk.enter(next) {
 		a.attempt = next
@@ -129,13 +129,14 @@ func (a *Association) handshake(ctx context.Context, t *attempt) {
 		a.desk.count.done.Inc()
 		return
 	}
-	if last := a.failed(err); last {
+	if last := a.failed(t, err); last {
 		a.owner.Close(err)
 	}
 }
 
 // failed makes room for another attempt and tells whether there is to be none.
-func (a *Association) failed(err error) (last bool) {
+// One that the desk broke off was no try of the client's.
+func (a *Association) failed(t *attempt, err error) (last bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.attempt = nil
@@ -144,6 +145,9 @@ func (a *Association) failed(err error) (last bool) {
 	}
 	a.desk.count.failed.Inc()
 	a.desk.log.Debug("a handshake failed", "err", err)
+	if t.brokenOff.Load() {
+		a.tries--
+	}
 	return a.tries == maxTries || errors.Is(err, ErrFingerprint) || errors.Is(err, errProfile)
 }
 

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heliograph/heliograph/server/metric"
@@ -58,7 +59,7 @@ const (
 
 // Config is what a Desk needs.
 type Config struct {
-	Announced []netip.AddrPort // addresses of this server: who comes from there is not limited
+	Announced []netip.AddrPort // addresses of this server: who comes from there comes by the relay
 	Log       *slog.Logger     // may be nil
 	Metrics   *metric.Registry // may be nil
 }
@@ -79,11 +80,11 @@ type Desk struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	running []*attempt           // the oldest first
-	waiting []*attempt           // the same
-	near    map[netip.Addr]int   // of them all, by network
-	sites   map[netip.Prefix]int // the same, by site
-	shares  map[netip.Prefix]int // of those that run, by site
+	running []*attempt             // the oldest first
+	waiting []*attempt             // the same
+	near    map[netip.AddrPort]int // of them all, by network
+	sites   map[netip.AddrPort]int // the same, by site
+	shares  map[netip.AddrPort]int // of those that run, by site
 }
 
 // counters are what a Desk counts.
@@ -93,8 +94,9 @@ type counters struct{ done, failed, refused *metric.Counter }
 type attempt struct {
 	association *Association
 	pipe        *pipe
-	network     netip.Addr // from which hello came; the zero Addr when it is not limited
-	began       time.Time  // when it was started
+	network     netip.AddrPort // from which hello came; zero when it is not limited
+	began       time.Time      // when it was started
+	brokenOff   atomic.Bool    // by the desk, for another's sake
 }
 
 // New returns a desk with a new certificate, whose key exists in memory only.
@@ -111,7 +113,7 @@ func New(cfg Config) (*Desk, error) {
 	d := &Desk{
 		certificate: certificate, limit: handshakeTime, log: cfg.Log,
 		wake: make(chan struct{}, 1),
-		near: map[netip.Addr]int{}, sites: map[netip.Prefix]int{}, shares: map[netip.Prefix]int{},
+		near: map[netip.AddrPort]int{}, sites: map[netip.AddrPort]int{}, shares: map[netip.AddrPort]int{},
 		count: counters{
 			done:    r.Counter("heliograph_egress_handshakes_total", "DTLS handshakes of viewers that succeeded."),
 			failed:  r.Counter("heliograph_egress_failed_handshakes_total", "DTLS handshakes of viewers that failed or took too long."),

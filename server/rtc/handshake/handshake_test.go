@@ -260,7 +260,9 @@ func TestHandshakesOfOneNetwork(t *testing.T) {
 	t.Parallel()
 	d, err := New(Config{Announced: []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:8080")}})
 	require.NoError(t, err)
-	enter := func(addr string) bool { return d.enter(&attempt{network: d.network(netip.MustParseAddr(addr))}) }
+	enter := func(addr string) bool {
+		return d.enter(&attempt{network: d.network(netip.AddrPortFrom(netip.MustParseAddr(addr), 5000))})
+	}
 	for range maxHandshakesNear / 2 {
 		require.True(t, enter("2001:db8::1"))
 		require.True(t, enter("2001:db8::2"))
@@ -269,7 +271,6 @@ func TestHandshakesOfOneNetwork(t *testing.T) {
 	require.True(t, enter("2001:db8:0:1::1"))
 	for range 2 * maxHandshakesNear {
 		require.True(t, enter("127.0.0.1"))
-		require.True(t, enter("198.51.100.1"), "relayed")
 	}
 	for range maxHandshakesNear {
 		d.ended(d.next())
@@ -283,7 +284,7 @@ func TestHandshakesOfOneSite(t *testing.T) {
 	t.Parallel()
 	d, err := New(Config{})
 	require.NoError(t, err)
-	enter := func(a netip.Addr) bool { return d.enter(&attempt{network: d.network(a)}) }
+	enter := func(a netip.Addr) bool { return d.enter(&attempt{network: d.network(netip.AddrPortFrom(a, 5000))}) }
 	taken := 0
 	for network := range maxHandshakes + maxWaiting {
 		if enter(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 0, byte(network >> 8), byte(network), 15: 1})) {
@@ -331,7 +332,7 @@ func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	d, err := New(Config{})
 	require.NoError(t, err)
 	from := func(i int) *attempt {
-		return &attempt{network: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), pipe: newPipe(func([]byte) {})}
+		return &attempt{network: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 0), pipe: newPipe(func([]byte) {})}
 	}
 	const strangers = (maxHandshakes + maxWaiting) / maxHandshakesNear
 	var all []*attempt
@@ -384,13 +385,70 @@ func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	require.Empty(t, d.sites)
 }
 
+// A few strangers behind the relay keep out nobody else who comes by it, though
+// all have its address.
+func TestRelayedHandshakesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	own := netip.MustParseAddr("198.51.100.1")
+	d, err := New(Config{Announced: []netip.AddrPort{netip.AddrPortFrom(own, 8080)}})
+	require.NoError(t, err)
+	from := func(a netip.Addr, port uint16) *attempt {
+		return &attempt{network: d.network(netip.AddrPortFrom(a, port)), pipe: newPipe(func([]byte) {})}
+	}
+	honest := from(own, 1024)
+	require.True(t, d.enter(honest))
+	require.Same(t, honest, d.next())
+	for range maxHandshakesNear {
+		for i := range uint16((maxHandshakes + maxWaiting) / maxHandshakesNear) {
+			d.enter(from(own, 1026+2*i))
+			d.next()
+		}
+	}
+	require.False(t, d.enter(from(own, 1026)), "one relayed address has had its share")
+	require.Len(t, d.running, maxHandshakes)
+	for _, a := range d.running {
+		a.began = a.began.Add(-soonDone)
+	}
+	for _, a := range []*attempt{from(own, 2000), from(own, 2002), from(netip.MustParseAddr("203.0.113.9"), 5000)} {
+		require.True(t, d.enter(a))
+		require.Same(t, a, d.next())
+	}
+	require.Contains(t, d.running, honest, "the oldest of all is not of the site that has most")
+}
+
+// A session whose handshake gives way to another's has lost none of its tries.
+func TestGivingWayIsNoTry(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	hello := capturedHello(t, s)
+	before := s.desk.count.failed.Value()
+	p := s.peer(t)
+	for i := range 2 * maxTries {
+		p.wire.raw(t, hello)
+		var a *attempt
+		require.Eventually(t, func() bool {
+			p.session.dtls.mu.Lock()
+			a = p.session.dtls.attempt
+			p.session.dtls.mu.Unlock()
+			return a != nil
+		}, 10*time.Second, time.Millisecond)
+		a.brokenOff.Store(true)
+		_ = a.pipe.Close()
+		require.Eventually(t, func() bool { return s.desk.count.failed.Value() == before+uint64(i+1) }, 10*time.Second, time.Millisecond)
+	}
+	require.NoError(t, p.session.ended())
+	p.flush()
+	p.session.dtls.unproven.Store(0)
+	require.NoError(t, p.shake(t.Context()))
+}
+
 // When everybody has one place, nobody loses it.
 func TestHandshakesOfManyAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	d, err := New(Config{})
 	require.NoError(t, err)
 	for i := range maxHandshakes + 1 {
-		a := &attempt{network: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), pipe: newPipe(func([]byte) {})}
+		a := &attempt{network: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 0), pipe: newPipe(func([]byte) {})}
 		require.True(t, d.enter(a))
 		if i < maxHandshakes {
 			require.Same(t, a, d.next())

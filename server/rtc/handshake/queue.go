@@ -8,14 +8,19 @@ import (
 	"github.com/heliograph/heliograph/server/port/limit"
 )
 
-// network returns under what a client's handshakes are counted. Not limited
-// are this machine and those that come by the relay, which have its address
-// and limits of their own.
-func (d *Desk) network(a netip.Addr) netip.Addr {
-	if a = a.Unmap(); a.IsLoopback() || slices.Contains(d.own, a) {
-		return netip.Addr{}
+// network returns under what a client's handshakes are counted: its network with
+// port 0, or the address that the relay has given it, which it keeps for some
+// minutes and of which the relay gives few to one network. Not limited is this
+// machine.
+func (d *Desk) network(from netip.AddrPort) netip.AddrPort {
+	a := from.Addr().Unmap()
+	switch {
+	case a.IsLoopback():
+		return netip.AddrPort{}
+	case slices.Contains(d.own, a):
+		return netip.AddrPortFrom(a, from.Port())
 	}
-	return limit.Network(a)
+	return netip.AddrPortFrom(limit.Network(a), 0)
 }
 
 // enter has a handshake wait for its start; false when there is no room.
@@ -40,15 +45,20 @@ func (d *Desk) enter(a *attempt) bool {
 }
 
 // crowded tells whether a network has had its share; mu is held.
-func (d *Desk) crowded(network netip.Addr) bool {
+func (d *Desk) crowded(network netip.AddrPort) bool {
 	return network.IsValid() && (d.near[network] == maxHandshakesNear || d.sites[site(network)] == maxHandshakesSite)
 }
 
 // site is what one party may have of networks: up to a /48 of IPv6 (RFC 6177),
-// with which it could take every place, and a single address of IPv4.
-func site(network netip.Addr) netip.Prefix {
-	p, _ := network.Prefix(min(48, network.BitLen())) // fails for none of these lengths
-	return p
+// with which it could take every place, and a single address of IPv4 or of the
+// relay.
+func site(network netip.AddrPort) netip.AddrPort {
+	if network.Port() != 0 {
+		return network
+	}
+	a := network.Addr()
+	p, _ := a.Prefix(min(48, a.BitLen())) // fails for none of these lengths
+	return netip.AddrPortFrom(p.Addr(), 0)
 }
 
 func (d *Desk) rouse() {
@@ -84,7 +94,7 @@ func (d *Desk) breakOff() bool {
 	if len(d.shares) == len(d.running) {
 		return false
 	}
-	var most netip.Prefix
+	var most netip.AddrPort
 	for s, n := range d.shares {
 		if n > d.shares[most] {
 			most = s
@@ -95,6 +105,7 @@ func (d *Desk) breakOff() bool {
 		return false
 	}
 	d.stop(a)
+	a.brokenOff.Store(true)
 	_ = a.pipe.Close() // its session takes the client's next hello
 	return true
 }
