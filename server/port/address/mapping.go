@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"golang.org/x/time/rate"
 )
 
 // How long a STUN server may take to answer, and how often it is asked
@@ -24,6 +25,10 @@ const (
 	mappingRepeat   = 500 * time.Millisecond
 	mappingEvery    = 30 * time.Second
 )
+
+// tellEvery is how often a change is logged at most: what is told from outside
+// may change each time, and must not fill the log.
+const tellEvery = 10 * time.Minute
 
 // header is the length of that of a STUN message, which ends with the 96 bits
 // of the transaction.
@@ -51,6 +56,10 @@ type mapping struct {
 	patience time.Duration
 	repeat   time.Duration
 	log      *slog.Logger
+	// owned by refresh
+	told          []netip.AddrPort // what the log says of seen
+	toldSilent    bool             // and of err
+	moves, faults rate.Sometimes
 	// guarded by mu
 	mu   sync.Mutex
 	open []*question
@@ -70,7 +79,8 @@ func newMapping(server Host, log *slog.Logger) *mapping {
 	if server.Name == "" {
 		return nil
 	}
-	return &mapping{server: server, patience: mappingPatience, repeat: mappingRepeat, log: log}
+	return &mapping{server: server, patience: mappingPatience, repeat: mappingRepeat, log: log,
+		moves: rate.Sometimes{Interval: tellEvery}, faults: rate.Sometimes{Interval: tellEvery}}
 }
 
 // askAlone asks by a socket that nobody reads yet. What comes from others is
@@ -97,23 +107,43 @@ func (m *mapping) askAlone(conn *net.UDPConn) {
 	_ = conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	reading.Wait()
 	_ = conn.SetReadDeadline(time.Time{})
+	seen, err := m.found() // which Tell says
+	m.told, m.toldSilent = seen, err != nil
 }
 
-// refresh asks again, and says what has changed.
+// refresh asks again, and says now and then what has changed since it was last
+// said.
 func (m *mapping) refresh(ctx context.Context, send SendFunc) {
 	if m == nil {
 		return
 	}
-	before, failed := m.found()
 	m.ask(ctx, send)
-	after, err := m.found()
+	seen, err := m.found()
 	switch {
 	case ctx.Err() != nil:
-	case err != nil && failed == nil:
-		m.log.Warn("the STUN server does not say any more where the world sees this server; what it said before is kept", "stun", m.server.Name, "err", err)
-	case len(before) > 0 && !sameSet(addressesOf(before), addressesOf(after)):
-		m.log.Info("the world sees this server elsewhere than before", "now", after, "before", before)
+	case err != nil && !m.toldSilent:
+		m.faults.Do(func() {
+			m.toldSilent = true
+			m.log.Warn("the STUN server does not say any more where the world sees this server; what it said before is kept", "stun", m.server.Name, "err", err)
+		})
+	case err != nil:
+	case len(m.told) == 0:
+		m.told, m.toldSilent = seen, false
+	default:
+		m.toldSilent = false
+		m.tellMove(seen)
 	}
+}
+
+// tellMove says that the world sees another address than was said.
+func (m *mapping) tellMove(seen []netip.AddrPort) {
+	if sameSet(addressesOf(m.told), addressesOf(seen)) {
+		return
+	}
+	m.moves.Do(func() {
+		m.log.Info("the world sees this server elsewhere than before", "now", seen, "before", m.told)
+		m.told = seen
+	})
 }
 
 // found returns where the world sees the socket, as far as that is known, and
@@ -263,12 +293,26 @@ func mappedIn(b []byte, v4 bool) (netip.AddrPort, error) {
 	}
 	a, _ := netip.AddrFromSlice(x.IP)
 	switch {
-	case !usable(a) || x.Port == 0 || a.Is4() != v4 || a.Is4In6():
-		return refuse("%s is no address of a server", net.JoinHostPort(a.String(), strconv.Itoa(x.Port)))
-	case isPrivate(a):
+	case usable(a) && isPrivate(a):
 		return refuse("the address %s is private, so a network lies between that the world does not reach into", a)
+	case !usable(a) || !routed(a) || x.Port == 0 || a.Is4() != v4:
+		return refuse("%s is no address of a server", net.JoinHostPort(a.String(), strconv.Itoa(x.Port)))
 	}
 	return netip.AddrPortFrom(a, uint16(x.Port)), nil
+}
+
+// routed says whether an address is from the blocks in which the world's servers
+// are: of IPv4 without 0/8, multicast and what is reserved above, of IPv6 the
+// global ones (RFC 4291 section 2.4) without those of 6to4 (RFC 7526). So none is
+// one of the port's virtual addresses. Those for documentation and for tests of networks (RFC 2544) harm nobody and are let
+// pass: networks that are made for tests consist of them.
+func routed(a netip.Addr) bool {
+	if a.Is4() {
+		first := a.As4()[0]
+		return first > 0 && first < 224
+	}
+	b := a.As16()
+	return b[0]>>5 == 1 && (b[0] != 0x20 || b[1] != 0x02)
 }
 
 func addressesOf(list []netip.AddrPort) []netip.Addr {

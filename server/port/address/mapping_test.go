@@ -226,6 +226,54 @@ func TestMappingKeepsWhatItKnows(t *testing.T) {
 	require.Equal(t, 1, bytes.Count(logged.Bytes(), []byte("level=WARN")))
 }
 
+// A server that says something else each time, or nothing every other time, does
+// not fill the log; what it says in the end is not kept back for ever.
+func TestFickleServerDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(asked int32, request []byte, from netip.AddrPort) [][]byte {
+		switch asked % 3 {
+		case 0:
+			return [][]byte{binding(request, stun.BindingError, stun.CodeServerError)}
+		case 1:
+			return always("203.0.113.7")(asked, request, from)
+		}
+		return always("203.0.113.8")(asked, request, from)
+	})
+	var logged bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&logged, nil))
+	m := asking(w, log)
+	m.repeat = patience
+	conn := socket(t)
+	m.askAlone(conn)
+	a, err := find(Config{Local: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Log: log}, m)
+	require.NoError(t, err)
+	refresh := func(n int) {
+		var hearing sync.WaitGroup
+		for range n {
+			hearing.Go(func() {
+				b := make([]byte, maxAnswer)
+				n, from, err := conn.ReadFromUDPAddrPort(b)
+				if err == nil {
+					a.Take(b[:n], from)
+				}
+			})
+			a.Refresh(t.Context(), by(conn))
+			hearing.Wait()
+		}
+	}
+	count := func(s string) int { return bytes.Count(logged.Bytes(), []byte(s)) }
+	refresh(29)
+	require.Equal(t, 1, count("elsewhere than before"))
+	require.Equal(t, 1, count("have changed"))
+	require.Equal(t, 1, count("does not say any more"))
+	require.Equal(t, "203.0.113.8", a.Announced()[0].Addr().String())
+	m.moves.Interval, a.moves.Interval = 1, 1
+	logged.Reset()
+	refresh(1)
+	require.Contains(t, logged.String(), "now=[203.0.113.7:")
+	require.Contains(t, logged.String(), "announced=[203.0.113.7:")
+}
+
 // An end of the program does not wait, and leaves no mark.
 func TestMappingIsInterrupted(t *testing.T) {
 	t.Parallel()
@@ -286,7 +334,8 @@ func TestMappedIn(t *testing.T) {
 	request := make([]byte, header)
 	for _, seen := range []string{
 		"10.0.0.1:80", "192.168.1.5:80", "172.16.0.1:80", "100.64.0.1:80", "127.0.0.1:80", "169.254.169.254:80",
-		"0.0.0.0:80", "224.0.0.1:80", "203.0.113.7:0", "[2001:db8::7]:80",
+		"0.0.0.0:80", "0.1.2.3:80", "224.0.0.1:80", "239.255.255.250:80", "240.0.0.1:80", "255.0.0.1:80", "255.255.255.255:80",
+		"203.0.113.7:0", "[2001:db8::7]:80",
 	} {
 		_, err := mappedIn(says(request, seen), true)
 		require.ErrorAs(t, err, &refusedAnswer{}, seen)
@@ -298,7 +347,10 @@ func TestMappedIn(t *testing.T) {
 	}
 	_, err := mappedIn(mapped, false)
 	require.ErrorAs(t, err, &refusedAnswer{}, "IPv4 in IPv6")
-	for _, seen := range []string{"[fd00::1]:80", "[::1]:80", "[fe80::1]:80", "[ff02::1]:80", "[::]:80", "203.0.113.7:80"} {
+	for _, seen := range []string{
+		"[fd00::1]:80", "[::1]:80", "[fe80::1]:80", "[ff02::1]:80", "[::]:80", "203.0.113.7:80", "[100::1]:80",
+		"[fec0::1]:80", "[::7f00:1]:80", "[64:ff9b::a00:1]:80", "[2002:7f00:1::]:80", "[4000::1]:80",
+	} {
 		_, err := mappedIn(says(request, seen), false)
 		require.ErrorAs(t, err, &refusedAnswer{}, seen)
 	}
@@ -315,7 +367,7 @@ func TestMappedIn(t *testing.T) {
 		_, err := mappedIn(b, true)
 		require.ErrorAs(t, err, &refusedAnswer{}, name)
 	}
-	for seen, v4 := range map[string]bool{"203.0.113.7:80": true, "[2001:db8::7]:80": false} {
+	for seen, v4 := range map[string]bool{"203.0.113.7:80": true, "1.1.1.1:80": true, "223.255.255.1:80": true, "[2001:db8::7]:80": false, "[3fff::7]:80": false} {
 		a, err := mappedIn(says(request, seen), v4)
 		require.NoError(t, err)
 		require.Equal(t, seen, a.String())
@@ -335,6 +387,6 @@ func FuzzMappedIn(f *testing.F) {
 		}
 		require.Equal(t, v4, a.Addr().Is4())
 		require.NotZero(t, a.Port())
-		require.False(t, isPrivate(a.Addr()) || !usable(a.Addr()))
+		require.False(t, isPrivate(a.Addr()) || !usable(a.Addr()) || !routed(a.Addr()))
 	})
 }

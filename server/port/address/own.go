@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // refreshEvery is how often the addresses are looked up again: a name may have
@@ -26,7 +28,9 @@ type Own struct {
 	every   time.Duration
 	log     *slog.Logger
 	// owned by Run
-	failed bool // the last look-up has
+	failed bool             // the last look-up has
+	told   []netip.AddrPort // what the log says of announced
+	moves  rate.Sometimes
 	// atomic
 	announced atomic.Pointer[[]netip.AddrPort]
 	peers     atomic.Pointer[[]netip.AddrPort] // announced now or before, the newest first
@@ -51,7 +55,7 @@ func Find(cfg Config, conn *net.UDPConn) (*Own, error) {
 
 // find is Find with what the mapping has found.
 func find(cfg Config, m *mapping) (*Own, error) {
-	a := &Own{local: cfg.Local, hosts: cfg.Hosts, mapping: m, every: refreshEvery, log: cfg.Log}
+	a := &Own{local: cfg.Local, hosts: cfg.Hosts, mapping: m, every: refreshEvery, log: cfg.Log, moves: rate.Sometimes{Interval: tellEvery}}
 	if m != nil {
 		a.every = mappingEvery
 	}
@@ -60,6 +64,7 @@ func find(cfg Config, m *mapping) (*Own, error) {
 		return nil, err
 	}
 	a.set(found)
+	a.told = found
 	return a, nil
 }
 
@@ -114,9 +119,14 @@ func (a *Own) Refresh(ctx context.Context, send SendFunc) {
 		return
 	case !sameSet(found, *a.announced.Load()): // the order of a name's addresses changes each time
 		a.set(found)
-		a.log.Info("announced addresses have changed", "announced", found)
 	}
 	a.failed = false
+	if !sameSet(found, a.told) {
+		a.moves.Do(func() {
+			a.log.Info("announced addresses have changed", "announced", found)
+			a.told = found
+		})
+	}
 }
 
 func sameSet[T comparable](a, b []T) bool {
