@@ -5,8 +5,9 @@
 // each ICE session (checks, DTLS, SRTP), which come by UDP and by ICE over TCP,
 // to the Receiver registered for it. Connections that begin with TLS it
 // decrypts and tells apart again. Plain STUN Binding requests it answers
-// itself, and asks a STUN server where the world sees it. It also holds the relay: virtual addresses that TURN clients are
-// given, which are pipes to our own sessions and no sockets.
+// itself, and asks a STUN server where the world sees it. It also holds the
+// relay: virtual addresses that TURN clients are given, which are pipes to our
+// own sessions and no sockets.
 //
 // It knows no session, no stream and no key: it believes that an address
 // belongs to a session when told so by Learn, after somebody else has checked

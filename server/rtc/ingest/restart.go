@@ -37,8 +37,8 @@ func sectionsOf(o *offer.Offer) []string {
 }
 
 // RestartICE begins a new ICE generation (RFC 8445 section 9) with a client that
-// gave its new password, and returns the credentials of ours. Media go on over the old path until the client has proved a new
-// one.
+// gave its new password, and returns the credentials of ours. Media go on over
+// the old path until the client has proved a new one.
 func (p *Publisher) RestartICE(password string) (lite.Credentials, error) {
 	c, err := p.mux.agent.Restart(password)
 	if reason := p.Reason(); reason != nil {
