@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 )
@@ -11,22 +12,25 @@ import (
 // errClosed says that a job of the library came after the end of Run.
 var errClosed = errors.New("the server stops")
 
+// closeTime is how long the end of Run waits for the library's jobs: longer than
+// any takes to write what it has got.
+const closeTime = 5 * time.Second
+
 // storage is the folder of the library, closed with Run. The library's jobs end
 // some time after their context, and nobody can wait for them; a lock that such
 // a job leaves would hold up the next start.
 type storage struct {
 	*certmagic.FileStorage
+	idle chan struct{} // closed with the last user after close
+
 	mu sync.Mutex
 	// guarded by mu
 	closed bool
-	users  int        // locks held and calls that write
-	idle   *sync.Cond // users has become 0
+	users  int // locks held, or waited for, and calls that write
 }
 
 func newStorage(folder string) *storage {
-	s := &storage{FileStorage: &certmagic.FileStorage{Path: folder}}
-	s.idle = sync.NewCond(&s.mu)
-	return s
+	return &storage{FileStorage: &certmagic.FileStorage{Path: folder}, idle: make(chan struct{})}
 }
 
 // enter admits a user. After close only those are admitted that help another
@@ -44,18 +48,26 @@ func (s *storage) enter() error {
 func (s *storage) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.users--; s.users == 0 {
-		s.idle.Broadcast()
+	if s.users--; s.users == 0 && s.closed { // once, for nobody is admitted any more
+		close(s.idle)
 	}
 }
 
-// close ends the storage, and waits until nobody writes any more.
+// close ends the storage, and waits until nobody writes any more. It gives up
+// after some seconds: a job whose context nobody ends may wait for a lock that
+// another process holds, and the end of the server must not wait with it. What
+// such a job leaves at worst is a lock that is stale seconds later.
 func (s *storage) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
-	for s.users > 0 {
-		s.idle.Wait()
+	users := s.users
+	s.mu.Unlock()
+	if users == 0 {
+		return
+	}
+	select {
+	case <-s.idle:
+	case <-time.After(closeTime):
 	}
 }
 
