@@ -84,7 +84,7 @@ export class FakePeer {
   iceGatheringState = 'new';
   oniceconnectionstatechange: (() => void) | null = null;
   onicegatheringstatechange: (() => void) | null = null;
-  onicecandidate: ((e: { candidate: { candidate: string } | null }) => void) | null = null;
+  onicecandidate: ((e: { candidate: { candidate: string; usernameFragment?: string } | null }) => void) | null = null;
   localDescription: { sdp: string } | null = null;
   remote = '';
   offers = 0;
@@ -159,7 +159,8 @@ export class FakePeer {
 
   /** All candidates are there: these. */
   gather(...candidates: string[]): void {
-    for (const candidate of candidates) this.onicecandidate?.({ candidate: { candidate } });
+    const usernameFragment = `of offer ${this.offers}`;
+    for (const candidate of candidates) this.onicecandidate?.({ candidate: { candidate, usernameFragment } });
     this.iceGatheringState = 'complete';
     this.onicegatheringstatechange?.();
   }

@@ -46,8 +46,9 @@ export class Peer {
   #wasConnected = false;
   #restarting = false;
   #restarted = -Infinity;
-  /** The browser has found all candidates of the networks that it knew. */
-  #gathered = false;
+  /** The name (ufrag) of the search whose candidates come, and of the last that had found all of the networks it knew. */
+  #gathering: string | null = null;
+  #gathered: string | null = null;
   /** Called when media can flow, and when it cannot for now. */
   onlink: (up: boolean) => void = () => {};
 
@@ -59,7 +60,7 @@ export class Peer {
     // One transport for all media: the server has one port.
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.pc.onconnectionstatechange = () => this.#changed();
-    this.pc.onicecandidate = (e) => this.#gathers(e.candidate !== null);
+    this.pc.onicecandidate = (e) => this.#gathers(e.candidate);
     this.#unlisten = connection.listen(this.id, {
       stopped: (why) => this.#end(why),
       failed: (why) => console.warn(`heliograph: ${this.id}: ${why.code}: ${why.message}`),
@@ -148,7 +149,6 @@ export class Peer {
   }
 
   async #negotiate(ask: (sdp: string) => Request, options: RTCOfferOptions, signal: AbortSignal): Promise<Answer> {
-    this.#gathered = false;
     const offer = await this.pc.createOffer(options);
     if (this.#plan.prefix === 'w' && offer.sdp) offer.sdp = wantStereo(offer.sdp);
     await this.pc.setLocalDescription(offer);
@@ -162,9 +162,13 @@ export class Peer {
 
   // A candidate that comes when all were there is of another network. Chromium knows of that two seconds late, and would keep
   // to the path of the old one for longer; what was tried before then was in vain.
-  #gathers(more: boolean): void {
-    if (more && this.#gathered) void this.#restart();
-    this.#gathered = !more;
+  #gathers(candidate: RTCIceCandidate | null): void {
+    if (candidate === null) this.#gathered = this.#gathering;
+    else {
+      this.#gathering = candidate.usernameFragment;
+      // The end of one search may be told after the next has begun.
+      if (this.#gathering !== null && this.#gathering === this.#gathered) void this.#restart();
+    }
   }
 
   #expectPath(): void {

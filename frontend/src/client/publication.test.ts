@@ -83,6 +83,7 @@ test('a network that the browser finds later gets a restart', async () => {
   FakePeer.last.gather('host of another network', 'relay of it');
   await settle();
   expect(FakeSocket.last.of('restart')).toMatchObject([{ id: 'p1' }]);
+  FakePeer.last.onicecandidate?.({ candidate: null });
   FakePeer.last.gather('host', 'relay');
   FakePeer.last.onicecandidate?.({ candidate: null });
   await settle();
