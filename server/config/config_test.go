@@ -127,6 +127,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"host with port 0", "", nil, []string{"--public-host", "a.example:0"}, "1 to 65535"},
 		{"port without host", "", nil, []string{"--public-host", ":80"}, "--public-host: \"\" is no address"},
 		{"host with scheme", "", nil, []string{"--public-host", "http://a.example"}, "without scheme"},
+		{"host with scheme and port", "", nil, []string{"--public-host", "http://a.example:80"}, "without scheme"},
 		{"STUN with scheme", "", nil, []string{"--stun", "stun:a.example:3478"}, "--stun: "},
 		{"STUN of another type", "stun: [a]\n", nil, nil, "stun needs a text, like"},
 		{"environment", "", []string{"HELIOGRAPH_OPEN=maybe"}, nil, "HELIOGRAPH_OPEN"},

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/heliograph/heliograph/server/hostname"
 )
@@ -25,7 +26,7 @@ func parseHost(s string) (Host, error) {
 		return Host{Name: s}, nil
 	}
 	name, number, err := net.SplitHostPort(s)
-	if err != nil {
+	if err != nil || strings.Contains(s, "/") {
 		return Host{}, CheckHost(s)
 	}
 	if err := CheckHost(name); err != nil {
@@ -33,7 +34,7 @@ func parseHost(s string) (Host, error) {
 	}
 	n, err := strconv.ParseUint(number, 10, 16)
 	if err != nil || n == 0 {
-		return Host{}, fmt.Errorf("%q has no port of 1 to 65535 after its colon (write it without scheme)", s)
+		return Host{}, fmt.Errorf("%q has no port of 1 to 65535 after its colon", s)
 	}
 	return Host{Name: name, Port: uint16(n)}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -119,6 +120,9 @@ func parseURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("%w: %q is not the URL of a server, like https://live.example.org or http://192.0.2.7:8080", ErrUsage, address)
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return nil, fmt.Errorf("%w: %q has no port of 1 to 65535 after its colon", ErrUsage, address)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

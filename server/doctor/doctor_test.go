@@ -258,7 +258,7 @@ func TestNoServer(t *testing.T) {
 	r := examine(t, old, time.Second, nil)
 	require.Equal(t, Skipped, r.state(wayUDP))
 	require.Contains(t, r.Results[len(r.Results)-1].Text, "does not know")
-	for _, address := range []string{"", "example.org", "ftp://example.org", "http://", "rtmp://x/y", "http://%zz"} {
+	for _, address := range []string{"", "example.org", "ftp://example.org", "http://", "rtmp://x/y", "http://%zz", "http://192.0.2.7:99999", "http://192.0.2.7:0"} {
 		_, err := Run(t.Context(), address, func(Result) {})
 		require.ErrorIs(t, err, ErrUsage, address)
 	}

@@ -196,6 +196,9 @@ func TestMappingWithoutAnAnswer(t *testing.T) {
 	require.Equal(t, addrPorts("192.168.1.5:8080"), a.Announced())
 	a.Tell()
 	require.Contains(t, logged.String(), "does not answer")
+	m.err = &net.DNSError{Name: "stun.example", IsNotFound: true}
+	a.Tell()
+	require.Contains(t, logged.String(), "the server's name has no address")
 	require.NotContains(t, logged.String(), "with --stun\"", "nobody is told to set what is set")
 
 	m.server.Name = "nosuch.invalid"

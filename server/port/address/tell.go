@@ -2,9 +2,11 @@ package address
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 )
 
 // Tell logs what the addresses mean for whom, and what came of asking the STUN
@@ -52,13 +54,18 @@ func (a *Own) tellMapping() {
 		a.tellSeen(at)
 	}
 	var refused refusedAnswer
+	var unknown *net.DNSError
+	at := net.JoinHostPort(m.server.Name, strconv.Itoa(int(m.server.Port)))
 	switch {
+	case errors.As(err, &unknown) && unknown.IsNotFound:
+		a.log.Warn("self-test: STUN: the server's name has no address, so what the world sees is not known; correct --stun, "+
+			"or name the address that clients connect to with --public-host", "stun", at, "err", err)
 	case errors.As(err, &refused):
 		a.log.Warn("self-test: STUN: the answer of the server is of no use; name another with --stun, or the address that clients connect to with --public-host",
-			"stun", m.server.Name, "err", err)
+			"stun", at, "err", err)
 	case err != nil:
 		a.log.Warn("self-test: STUN: the server does not answer, so what the world sees is not known; let UDP out to it, or name another with --stun, "+
-			"or the address that clients connect to with --public-host", "stun", m.server.Name, "err", err)
+			"or the address that clients connect to with --public-host", "stun", at, "err", err)
 	}
 }
 
