@@ -51,8 +51,9 @@ func (h *hold) take(c *relayConn, method stun.Method) bool {
 	return true
 }
 
-// refreshed is how the answer to a refresh begins that the library has made.
-var refreshed = stun.NewType(stun.MethodRefresh, stun.ClassSuccessResponse).Value()
+// refreshed is the type of the answer to a refresh that the library has made, as
+// on the wire (RFC 8489 section 5).
+const refreshed = 0x0104
 
 // answered looks at what is sent to the client. Only the goroutine that hands
 // requests over sends such an answer.
