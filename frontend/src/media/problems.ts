@@ -21,9 +21,9 @@ const words: Record<string, Words> = {
   bad_name: { title: 'This name is not allowed', message: 'Names have letters, digits, dots, dashes and underscores. Choose another one.', action: 'rename' },
   throttled: { title: 'Too many tries', message: 'The server takes a break from this address. The next try comes by itself.' },
   internal: { title: 'The server had a fault', message: 'It is noted in the server’s log. The next try comes by itself.', action: 'retry' },
-  shutdown: { title: 'The server restarts', message: 'The page connects again by itself in a few seconds.' },
+  shutdown: { title: 'The server has stopped', message: 'The page connects again by itself as soon as it is back.' },
   lost: { title: 'The connection dropped', message: 'Nothing arrived for a while. Connecting again.' },
-  failed: { title: 'Your network changed', message: 'Looking for a new path.' },
+  failed: { title: 'The connection broke', message: 'Looking for another path to the server.' },
   unreachable: { title: 'No path for media', message: 'The network between here and the server blocks UDP and TCP to its port. Another network or turning a VPN off may help. Trying again.', action: 'retry' },
   connection_lost: { title: 'The server does not answer', message: 'It may be restarting, or the network is down. Trying again.', action: 'retry' },
   timeout: { title: 'The server does not answer', message: 'It may be busy, or the network is slow. Trying again.', action: 'retry' },
@@ -89,7 +89,8 @@ export function problemOf(why: ProtocolError, side: Side, diagnoses: Diagnosis[]
   const w = special[why.code] ?? words[why.code];
   // An unknown code of a newer server still has its sentence.
   if (!w) return { code: why.code, title: 'That did not work', message: sentence(why.message), action: 'retry' };
-  const message = why.retryAfter ? `${w.message} Next try in ${Math.ceil(why.retryAfter)} s.` : w.message;
+  // Elsewhere it is the page that knows when it tries.
+  const message = why.code === 'throttled' && why.retryAfter ? `${w.message} Next try in ${Math.ceil(why.retryAfter)} s.` : w.message;
   return { ...w, message, code: why.code };
 }
 
