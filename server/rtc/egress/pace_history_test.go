@@ -303,3 +303,29 @@ func TestViewerWithoutAPictureGetsTheLastKeyframeAgain(t *testing.T) {
 		})
 	}
 }
+
+// A viewer's wishes may all come while it is still sent what came before it joined.
+func TestViewerWithoutAPictureNeedNotCatchUpFirst(t *testing.T) {
+	t.Parallel()
+	c := open(t, film{10, 100, 300}, 5*time.Second)
+	c.enter(numbered(), 8e6)
+	c.run(200 * time.Millisecond)
+	l := c.lane()
+	c.shard.ask(c.viewer, c.now)
+	c.run(200 * time.Millisecond)
+	require.True(t, l.history.catching)
+	key, before := l.stretch.first, l.next
+	c.shard.ask(c.viewer, c.now)
+	require.Equal(t, key, l.next)
+
+	c.run(200 * time.Millisecond)
+	require.True(t, l.history.catching)
+	at := l.next
+	c.shard.ask(c.viewer, c.now)
+	require.Equal(t, at, l.next, "it has just begun again")
+	c.run(6 * time.Second) // carry requires that no timestamp goes back
+	require.False(t, l.history.catching)
+	require.Greater(t, l.next, before)
+	require.Zero(t, c.dropped)
+	c.stable()
+}

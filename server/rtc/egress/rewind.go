@@ -35,11 +35,12 @@ func (w *rewinds) due(keyframe uint64, length time.Duration, now time.Time) bool
 
 // rewind takes a viewer's wish for a keyframe. A receiver that has lost the
 // beginning of what it was sent, such as what came before its keys were ready,
-// has no picture before the next keyframe, which may be far.
+// has no picture before the next keyframe, which may be far. It need not catch up
+// first: that can take longer than its share of wishes lasts.
 func (l *lane) rewind(now time.Time) {
 	r := l.track.Ring()
 	k, ok := r.Keyframe()
-	if !ok || k >= l.next || l.waiting || l.mute || l.history.catching {
+	if !ok || k >= l.next || l.waiting || l.mute || l.history.again && l.history.catching {
 		return
 	}
 	key, last := r.Get(k), r.Get(l.next-1)
