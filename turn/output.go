@@ -12,11 +12,12 @@ const chunkSize = 16 << 10
 // Bounds of what waits to be written, in chunks. A client may be a second late
 // with a good picture, after which its session goes on with the next keyframe.
 // All together must not take the memory of the machine: when half of it is taken,
-// those that are stuck must leave room for those that read.
+// those that are stuck must leave room for those that read, and when all is taken,
+// each connection still has one chunk.
 const (
 	maxChunks        = 32
 	maxChunksCrowded = 4
-	maxChunksInAll   = 8192
+	maxChunksInAll   = 4096
 )
 
 // chunk holds messages that wait, each of them whole.
@@ -77,7 +78,8 @@ func (o *output) room(h header, n, size int) bool {
 	if o.taken.Load() > maxChunksInAll/2 {
 		limit = maxChunksCrowded
 	}
-	return len(o.waiting)+more <= limit && o.taken.Load()+int64(more) <= maxChunksInAll
+	chunks := len(o.waiting) + more
+	return chunks <= 1 || chunks <= limit && o.taken.Load()+int64(more) <= maxChunksInAll
 }
 
 // last returns the chunk that the next message goes to; mu is held.
