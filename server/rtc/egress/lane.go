@@ -121,6 +121,7 @@ func (l *lane) begin(now time.Time) bool {
 		return false
 	}
 	l.waiting = false
+	l.asking.rewinds.begin(now)
 	l.holes = l.holes[:0]
 	l.next = k
 	l.numbers.Start(k, firstNumber())

@@ -4,16 +4,24 @@ import "time"
 
 const (
 	rewindAfter  = 150 * time.Millisecond // without a keyframe; receivers ask every 200 ms
-	rewindWithin = 5 * time.Second        // of the first wish; later ones are about something else
+	rewindWithin = 5 * time.Second        // of a viewer's beginning
 	rewindEvery  = time.Second            // at most
 )
 
-// rewinds decides when a viewer gets again what it has got since the last
-// keyframe. The zero rewinds has not been asked.
+// rewinds decides when a viewer that begins gets the last keyframe again, and what
+// followed. The zero rewinds is of one that has not begun.
 type rewinds struct {
+	until    time.Time // when the viewer's beginning is over
 	keyframe uint64    // number in the ring of the last one when the viewer asked
 	asked    time.Time // for another
 	next     time.Time // when the viewer may be sent it all again
+}
+
+// begin notes that the viewer is sent its first packet.
+func (w *rewinds) begin(now time.Time) {
+	if w.until.IsZero() {
+		w.until = now.Add(rewindWithin)
+	}
 }
 
 // due takes a viewer's wish for a keyframe, of which the last has some number and
@@ -21,12 +29,13 @@ type rewinds struct {
 // asked for and has not come, as from encoders by RTMP, RTSP and SRT, which make
 // none on request. What is sent so is at most as much as the stream itself.
 func (w *rewinds) due(keyframe uint64, length time.Duration, now time.Time) bool {
-	since := now.Sub(w.asked)
-	if w.keyframe != keyframe || since > rewindWithin {
+	switch {
+	case now.After(w.until):
+		return false
+	case w.keyframe != keyframe || w.asked.IsZero():
 		w.keyframe, w.asked = keyframe, now
 		return false
-	}
-	if since < rewindAfter || now.Before(w.next) {
+	case now.Sub(w.asked) < rewindAfter || now.Before(w.next):
 		return false
 	}
 	w.next = now.Add(max(length, rewindEvery))
