@@ -365,11 +365,20 @@ func (s *shard) again(l *lane, number uint16) bool {
 	return true
 }
 
+// moved has a viewer begin anew at the last keyframe when its path has changed or
+// come back: of what went the old way all may be lost.
+func (s *shard) moved(v *Viewer) {
+	if l := v.lane(media.Video); l != nil && l.track != nil && v.out != nil {
+		v.flow.Restart()
+		l.rewind(time.Now())
+	}
+}
+
 // ask passes a viewer's wish for a keyframe on to the track, which merges it
 // with those of others; when that does not help, the last one is sent again.
 func (s *shard) ask(v *Viewer, now time.Time) {
 	if l := v.lane(media.Video); l != nil && l.track != nil {
 		l.track.RequestKeyframe(0)
-		l.rewind(now)
+		l.wish(now)
 	}
 }

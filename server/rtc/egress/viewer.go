@@ -170,6 +170,7 @@ func (v *Viewer) Moved(to netip.AddrPort) {
 		return
 	}
 	v.to.Store(&to)
+	v.shard.post(v, (*shard).moved)
 }
 
 // heard notes that something authentic came, which is the viewer's consent to
