@@ -35,6 +35,7 @@ type iceMux struct {
 	agent       *lite.Agent
 	conn        *muxConn
 	created     time.Time
+	moved       chan struct{} // holds one when the client has another address
 
 	// atomic
 	to    atomic.Pointer[netip.AddrPort] // where to send; nil for nowhere
@@ -58,7 +59,7 @@ func newICEMux(p *port.Port, o *offer.Offer, count *counters) (*iceMux, error) {
 	if len(p.Announced()) == 0 {
 		return nil, errors.New("the port announces no address")
 	}
-	m := &iceMux{port: p, count: count, theirs: o.Ufrag, created: time.Now()}
+	m := &iceMux{port: p, count: count, theirs: o.Ufrag, created: time.Now(), moved: make(chan struct{}, 1)}
 	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
 	m.agent, m.credentials = lite.NewAgent(p, m, o.Password)
 	return m, m.agent.Open()
@@ -88,6 +89,10 @@ func (m *iceMux) Moved(to netip.AddrPort) {
 		return
 	}
 	m.to.Store(&to)
+	select {
+	case m.moved <- struct{}{}:
+	default:
+	}
 }
 
 // heard notes that something authentic came from the client.

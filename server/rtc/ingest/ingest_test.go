@@ -326,6 +326,19 @@ func TestKeyframeRequests(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 }
 
+// What was asked of a publisher at its old address is lost, and what it sent there.
+func TestMovedPublisherIsAskedForAKeyframe(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour)
+	s.connected(t)
+	s.sends(t)
+	to := s.pub.mux.to.Load()
+	require.Eventually(t, func() bool {
+		s.pub.mux.Moved(*to)
+		return s.asked.Load() > 0
+	}, patience, 10*time.Millisecond)
+}
+
 // With 10 % loss both ways every packet arrives, sent again as RTX.
 func TestLostPacketsComeBack(t *testing.T) {
 	t.Parallel()

@@ -220,6 +220,9 @@ func (p *Publisher) supervise() {
 			if connected == nil {
 				p.lookAfter(now)
 			}
+		case <-p.mux.moved:
+			// What was lost on the way to the old address is lost, and what was asked of the publisher there as well.
+			p.RequestKeyframe(nil, 0)
 		case <-p.keyframes:
 			if wait := keyframeEvery - time.Since(asked); wait > 0 {
 				if again == nil {
