@@ -137,33 +137,43 @@ func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer
 		return nil, "", err
 	}
 	ice, credentials := lite.NewAgent(e.port, v, o.Password)
-	v.ice = ice
-	if err := ice.Open(); err != nil {
+	v.ice, v.shard = ice, e.reserve()
+	if err := ice.Open(); err != nil { // from now on the port calls the viewer
+		e.release(v.shard)
 		return nil, "", fmt.Errorf("watch: %w", err)
 	}
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
 		ice.Close()
+		e.release(v.shard)
 		return nil, "", hub.ErrShutdown
 	}
-	v.shard = e.emptiest()
-	v.shard.load++
 	e.viewers[v] = struct{}{}
 	e.mu.Unlock()
 	sub.Bind(v.tracksChanged, v.Close)
 	return v, v.answer(o, credentials, 0), nil
 }
 
-// emptiest returns the shard with the fewest viewers; mu is held.
-func (e *Engine) emptiest() *shard {
+// reserve takes a place in the shard with the fewest viewers.
+func (e *Engine) reserve() *shard {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	best := e.shards[0]
 	for _, s := range e.shards[1:] {
 		if s.load < best.load {
 			best = s
 		}
 	}
+	best.load++
 	return best
+}
+
+// release gives the place of a viewer back that does not come.
+func (e *Engine) release(s *shard) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.load--
 }
 
 // forget takes a closed viewer from the books.

@@ -54,7 +54,7 @@ func (w *rewinds) due(length time.Duration, now time.Time) bool {
 // first: that can take longer than its share of wishes lasts.
 func (l *lane) wish(now time.Time) {
 	k, ok := l.track.Ring().Keyframe()
-	if ok && !l.waiting && !(l.history.again && l.history.catching) && l.asking.rewinds.wished(k, now) {
+	if ok && !l.waiting && (!l.history.again || !l.history.catching) && l.asking.rewinds.wished(k, now) {
 		l.rewind(now)
 	}
 }
