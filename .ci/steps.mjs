@@ -26,7 +26,7 @@ export const steps = [
   { name: 'static', run: ['node', '.ci/check-static.mjs'], needs: ['build'] },
   { name: 'vet', run: ['go', 'vet', './...'], needs: ['modules'] },
   { name: 'golangci-lint', run: ['.ci/golangci-lint'], needs: ['modules'] },
-  { name: 'go-test', run: ['node', '.ci/go-test.mjs', results('go-test')], needs: ['modules'], ...counted('go-test', (r) => r) },
+  { name: 'go-test', run: ['node', '.ci/go-test.mjs', results('go-test')], needs: ['modules', 'web'], ...counted('go-test', (r) => r) },
   { name: 'svelte-check', run: ['npm', 'run', 'check', '--workspace', 'frontend'], needs: ['install'] },
   {
     name: 'vitest',
