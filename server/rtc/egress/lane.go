@@ -120,13 +120,24 @@ func (l *lane) begin(now time.Time) bool {
 		}
 		return false
 	}
-	l.waiting = false
 	l.asking.rewinds.begin(now)
-	l.holes = l.holes[:0]
-	l.next = k
-	l.numbers.Start(k, firstNumber())
-	l.stretch, l.history = stretch{first: k, live: r.Head()}, history{catching: true}
+	l.replay(k, history{catching: true})
 	return true
+}
+
+// replay sends what the ring holds from a keyframe on.
+func (l *lane) replay(keyframe uint64, h history) {
+	l.waiting = false
+	l.goOn(keyframe)
+	l.stretch, l.history = stretch{first: keyframe, live: l.track.Ring().Head()}, h
+}
+
+// goOn makes a packet of the ring the next to be sent, whatever came before; the
+// viewer's numbers go on without a gap.
+func (l *lane) goOn(next uint64) {
+	l.next = next
+	l.holes = l.holes[:0]
+	l.numbers.Start(next, firstNumber())
 }
 
 // fellBehind makes the lane wait for the next keyframe.
@@ -136,9 +147,7 @@ func (l *lane) fellBehind(now time.Time) {
 		l.asking.fellBehind(now)
 		return
 	}
-	l.next = l.track.Ring().Head()
-	l.numbers.Start(l.next, 0)
-	l.holes = l.holes[:0]
+	l.goOn(l.track.Ring().Head())
 }
 
 // mostWait is how long live packets may wait for a path that is full.

@@ -72,9 +72,7 @@ func (l *lane) shorten() {
 	if p := r.Get(l.next - 1); p != nil && !p.Marker && r.Get(l.next) != nil {
 		return
 	}
-	l.next = k
-	l.numbers.Start(k, 0)
-	l.holes = l.holes[:0]
+	l.goOn(k)
 	l.history.each = 0 // less is left than was planned for
 }
 

@@ -75,8 +75,6 @@ func (l *lane) rewind(now time.Time) {
 	if last := r.Get(l.next - 1); last != nil {
 		h.again, h.out = true, l.history.stamp(last)
 	}
-	l.waiting, l.next, l.holes = false, k, l.holes[:0]
 	l.numbers.Forget()
-	l.numbers.Start(k, 0)
-	l.stretch, l.history = stretch{first: k, live: r.Head()}, h
+	l.replay(k, h)
 }
