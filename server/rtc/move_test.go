@@ -3,7 +3,6 @@ package rtc
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -140,9 +139,9 @@ func TestMediaFollowTheClient(t *testing.T) {
 func checkOf(t *testing.T, pc *webrtc.PeerConnection) []byte {
 	t.Helper()
 	of := func(key, sdp string) string {
-		m := regexp.MustCompile(`a=` + key + `:(\S+)`).FindStringSubmatch(sdp)
-		require.NotNil(t, m)
-		return m[1]
+		v := value(sdp, key)
+		require.NotEmpty(t, v)
+		return v
 	}
 	answer := pc.RemoteDescription().SDP
 	return stun.MustBuild(stun.TransactionID, stun.BindingRequest,
