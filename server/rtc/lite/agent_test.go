@@ -105,6 +105,11 @@ func answerTo(check *stun.Message, password string) []byte {
 		stun.NewShortTermIntegrity(password), stun.Fingerprint).Raw
 }
 
+// nominate has the client check and choose a place with its first credentials.
+func (f *session) nominate(p *place) Finding {
+	return f.Check(checkFor(f.first, f.first.Password, true), p.AddrPort)
+}
+
 // goes has the client be found at a new place.
 func (f *session) goes(c Credentials, nominate bool, to *place) {
 	to.t.Helper()
@@ -163,7 +168,7 @@ func TestAgentFollowsItsClient(t *testing.T) {
 func TestAgentRestarts(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
 	unused, err := f.Restart(theirs)
 	require.NoError(t, err)
 	require.Equal(t, Elsewhere, f.Check(checkFor(unused, unused.Password, true), f.b.AddrPort))
@@ -178,7 +183,7 @@ func TestAgentRestarts(t *testing.T) {
 	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, false), f.a.AddrPort))
 	f.goes(second, true, f.b)
 	require.True(t, f.free(f.first))
-	require.Equal(t, Forged, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Forged, f.nominate(f.a))
 
 	third, err := f.Restart(theirs)
 	require.NoError(t, err)
@@ -228,7 +233,7 @@ func TestAgentLapses(t *testing.T) {
 	f.Resume()
 	require.False(t, f.owner.where().IsValid(), "there was nothing yet")
 	require.False(t, f.At(netip.AddrPort{}))
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
 	f.Lapse()
 	require.False(t, f.owner.where().IsValid())
 	require.True(t, f.At(f.a.AddrPort))

@@ -14,8 +14,8 @@ import (
 func TestOnlyTheAnswerToOurCheckMoves(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	ours := f.b.check()
 	require.NoError(t, ours.Check(stun.NewShortTermIntegrity(theirs), stun.Fingerprint))
 	require.True(t, ours.Contains(stun.AttrICEControlled))
@@ -40,7 +40,7 @@ func TestOnlyTheAnswerToOurCheckMoves(t *testing.T) {
 	require.Equal(t, f.b.AddrPort, f.owner.where())
 
 	f.goes(f.first, true, f.a)
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	require.Equal(t, Forged, f.Check(answer, f.b.AddrPort), "the answer of the time before")
 	require.Equal(t, f.a.AddrPort, f.owner.where())
 	f.Close()
@@ -52,12 +52,12 @@ func TestOnlyTheAnswerToOurCheckMoves(t *testing.T) {
 func TestForgedAddressIsSentNextToNothing(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
 	strangers := []*place{f.b, bind(t), bind(t)}
 	begun := time.Now()
 	for range 100 {
 		for _, s := range strangers {
-			require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), s.AddrPort))
+			require.Equal(t, Elsewhere, f.nominate(s))
 		}
 	}
 	f.Close() // so that no more comes
@@ -86,11 +86,11 @@ func TestForgedAddressIsSentNextToNothing(t *testing.T) {
 func TestOurCheckIsSentAgain(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	first, second := f.b.check(), f.b.check()
 	require.Equal(t, first.Raw, second.Raw)
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	require.Equal(t, first.TransactionID, f.b.check().TransactionID, "the client's next check changes nothing")
 	require.Equal(t, Here, f.Check(answerTo(first, theirs), f.b.AddrPort))
 	require.Empty(t, f.unproven())
@@ -102,28 +102,25 @@ func TestOurCheckIsSentAgain(t *testing.T) {
 func TestAddressesAreProvenSideBySide(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	nominate := func(p *place) Finding {
-		return f.Check(checkFor(f.first, f.first.Password, true), p.AddrPort)
-	}
-	require.Equal(t, Here, nominate(f.a))
-	require.Equal(t, Elsewhere, nominate(f.b))
+	require.Equal(t, Here, f.nominate(f.a))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	ours := f.b.check()
 	others := make([]*place, maxProofs)
 	for i := range others {
 		others[i] = bind(t)
 	}
 	for _, p := range others[1:] {
-		require.Equal(t, Elsewhere, nominate(p))
+		require.Equal(t, Elsewhere, f.nominate(p))
 	}
-	require.Equal(t, Here, nominate(f.a), "the old address takes nothing back")
+	require.Equal(t, Here, f.nominate(f.a), "the old address takes nothing back")
 	require.Equal(t, Here, f.Check(answerTo(ours, theirs), f.b.AddrPort))
 	require.Empty(t, f.unproven(), "the client is found")
 	require.Equal(t, Forged, f.Check(answerTo(others[1].check(), theirs), others[1].AddrPort))
 
-	require.Equal(t, Elsewhere, nominate(f.a))
+	require.Equal(t, Elsewhere, f.nominate(f.a))
 	ours = f.a.check()
 	for _, p := range others {
-		require.Equal(t, Elsewhere, nominate(p))
+		require.Equal(t, Elsewhere, f.nominate(p))
 	}
 	require.Len(t, f.unproven(), maxProofs)
 	require.Equal(t, Forged, f.Check(answerTo(ours, theirs), f.a.AddrPort), "the oldest has given way")
@@ -138,8 +135,8 @@ func TestAddressesAreProvenSideBySide(t *testing.T) {
 func TestSecondAnswerIsNoForgery(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	answer := answerTo(f.b.check(), theirs)
 	require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
 	require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
@@ -162,7 +159,7 @@ func TestCopiedChecksAreInNobodysWay(t *testing.T) {
 		require.Equal(t, Elsewhere, f.Check(overheard, thief))
 	}
 	require.Empty(t, f.unproven())
-	require.Equal(t, Elsewhere, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+	require.Equal(t, Elsewhere, f.nominate(f.b))
 	ours := f.b.check()
 	require.Equal(t, Elsewhere, f.Check(overheard, bind(t).AddrPort), "before the answer is here")
 	require.Equal(t, Here, f.Check(answerTo(ours, theirs), f.b.AddrPort))
@@ -183,8 +180,8 @@ func TestMediaWaitForTheProof(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		f := newSession(t)
 		f.state.settled = false
-		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
-		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+		require.Equal(t, Here, f.nominate(f.a))
+		require.Equal(t, Here, f.nominate(f.b))
 		require.Equal(t, f.b.AddrPort, f.owner.where())
 		answer := answerTo(f.b.check(), theirs)
 		if early {
@@ -196,7 +193,7 @@ func TestMediaWaitForTheProof(t *testing.T) {
 		f.Settle()
 		require.False(t, f.owner.where().IsValid())
 		f.Lapse()
-		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.b.AddrPort))
+		require.Equal(t, Here, f.nominate(f.b))
 		f.Resume()
 		require.False(t, f.owner.where().IsValid(), "nor by the client's own checks")
 		require.Equal(t, Here, f.Check(answer, f.b.AddrPort))
@@ -210,7 +207,7 @@ func TestReturnIsProvenAgain(t *testing.T) {
 	f := newSession(t)
 	f.state.settled = false
 	for _, p := range []*place{f.a, f.b, f.a} {
-		require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), p.AddrPort))
+		require.Equal(t, Here, f.nominate(p))
 	}
 	f.Settle()
 	require.False(t, f.owner.where().IsValid())
@@ -223,7 +220,7 @@ func TestReturnIsProvenAgain(t *testing.T) {
 func TestEndlessNameIsNotChecked(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
-	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), f.a.AddrPort))
+	require.Equal(t, Here, f.nominate(f.a))
 	name := make([]byte, 600)
 	long := stun.MustBuild(stun.TransactionID, stun.BindingRequest,
 		stun.RawAttribute{Type: stun.AttrUsername, Value: append([]byte(f.first.Ufrag+":"), name...)},
@@ -239,8 +236,8 @@ func FuzzAgentCheck(f *testing.F) {
 	f.Add([]byte("\x01\x01\x00\x00\x21\x12\xa4\x42............"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := newSession(t)
-		require.Equal(t, Here, s.Check(checkFor(s.first, s.first.Password, true), s.a.AddrPort))
-		require.Equal(t, Elsewhere, s.Check(checkFor(s.first, s.first.Password, true), s.b.AddrPort))
+		require.Equal(t, Here, s.nominate(s.a))
+		require.Equal(t, Elsewhere, s.nominate(s.b))
 		require.Equal(t, Forged, s.Check(b, s.b.AddrPort))
 	})
 }
