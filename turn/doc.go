@@ -5,9 +5,10 @@
 // to it.
 //
 // It is our API over github.com/pion/turn, of which it is the only importer,
-// with a gate before it: everything a client sends is parsed, limited and, for
-// requests, authenticated there first. The gate also answers what the library
-// answers otherwise than the RFC asks.
+// with a gate before it: every STUN message of a client is parsed, limited and,
+// for requests, authenticated there first. The gate also answers what the library
+// answers otherwise than the RFC asks. ChannelData of a client goes past both: the
+// library only says which channels there are.
 //
 // It knows no stream, no session and no browser; a credential is bound to a
 // subject that means something to its caller only.

@@ -35,7 +35,9 @@ type gate struct {
 }
 
 // admit looks at one message of the client. It returns what the library is to
-// see of it, or nil. When the library has seen it, done is to be called.
+// see of it, or nil. ChannelData does not come here: see takeChannelData. When
+// the library is done with the message, or when there is none, hold is to be
+// released.
 func (g *gate) admit(b []byte) []byte {
 	m := &stun.Message{Raw: b}
 	if err := m.Decode(); err != nil {

@@ -27,13 +27,11 @@ func (p *packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.ended()
 			return 0, nil, err
 		}
-		if isChannelData(b[:n]) {
-			if c := p.server.allocations.relayed(clientOf(from)); c != nil {
-				c.fromChannel(b[:n])
-			}
+		who := clientOf(from)
+		if p.server.takeChannelData(who, b[:n]) {
 			continue
 		}
-		g := gate{server: p.server, client: clientOf(from), reply: func(a []byte) {
+		g := gate{server: p.server, client: who, reply: func(a []byte) {
 			_, _ = p.PacketConn.WriteTo(a, from) // lost like any datagram
 		}}
 		out := g.admit(b[:n])

@@ -58,6 +58,18 @@ func (c *relayConn) forward(to way) {
 	})
 }
 
+// takeChannelData relays a message of a client if it is ChannelData, with which
+// neither the gate nor the library has to do, and says whether it is.
+func (s *Server) takeChannelData(from client, b []byte) bool {
+	if !isChannelData(b) {
+		return false
+	}
+	if c := s.allocations.relayed(from); c != nil {
+		c.fromChannel(b)
+	}
+	return true
+}
+
 // fromChannel relays ChannelData of the client. On a channel that is not bound
 // it vanishes (RFC 8656 section 12.6).
 func (c *relayConn) fromChannel(b []byte) {

@@ -29,8 +29,8 @@ const (
 	idleTimeout = 6 * time.Minute
 )
 
-// minFrame is the shortest message the library takes from a stream; it waits
-// for more when given less. No media and no request is that short.
+// minFrame is the shortest message that is looked at. What is shorter can only
+// be ChannelData, of four bytes at most, and no media are that short.
 const minFrame = 9
 
 // errFraming says that a connection carries something else than TURN.
@@ -118,10 +118,7 @@ func (c *stream) Read(b []byte) (int, error) {
 		if len(frame) < minFrame {
 			continue
 		}
-		if isChannelData(frame) {
-			if conn := c.server.allocations.relayed(c.gate.client); conn != nil {
-				conn.fromChannel(frame)
-			}
+		if c.server.takeChannelData(c.gate.client, frame) {
 			continue
 		}
 		if out := c.gate.admit(frame); out != nil {
