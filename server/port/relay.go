@@ -64,7 +64,7 @@ type relayConn struct {
 	closedAt time.Time
 	// atomic
 	peer    atomic.Pointer[ownAddr] // our address that the client last sent to
-	forward atomic.Pointer[Forward]
+	forward atomic.Pointer[forward]
 }
 
 // ownAddr is an address of ours in both its forms.
@@ -75,18 +75,16 @@ type ownAddr struct {
 
 func newOwnAddr(a netip.AddrPort) *ownAddr { return &ownAddr{a, net.UDPAddrFromAddrPort(a)} }
 
-// Forward takes what is sent to a relayed address: datagrams of size bytes, of
+// forward takes what is sent to a relayed address: datagrams of size bytes, of
 // which the last may be shorter, from an address of ours. It says whether there
-// was room for them. It must not block, and not keep b.
-type Forward func(b []byte, size int, from netip.AddrPort) (room bool)
+// was room for them. It must not block, and not keep b. It is an alias: who uses
+// relayed addresses may write the type out and know no name.
+type forward = func(b []byte, size int, from netip.AddrPort) (room bool)
 
 // Forward has what is sent from now on handed to f by whoever sends it, instead
 // of waiting for ReadFrom, where each datagram is copied twice and wakes a
 // goroutine.
-func (c *relayConn) Forward(f func(b []byte, size int, from netip.AddrPort) (room bool)) {
-	forward := Forward(f)
-	c.forward.Store(&forward)
-}
+func (c *relayConn) Forward(f forward) { c.forward.Store(&f) }
 
 // Allocate makes a virtual relayed address for a TURN client: what is written
 // to it reaches our own sessions and nothing else, what these send to it is
