@@ -100,15 +100,20 @@ func (m *mapping) askAlone(conn *net.UDPConn) {
 			m.take(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 		}
 	})
-	m.ask(context.Background(), func(b []byte, to netip.AddrPort) error {
-		_, err := conn.WriteToUDPAddrPort(b, to)
-		return err
-	})
+	m.ask(context.Background(), by(conn))
 	_ = conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	reading.Wait()
 	_ = conn.SetReadDeadline(time.Time{})
 	seen, err := m.found() // which Tell says
 	m.told, m.toldSilent = seen, err != nil
+}
+
+// by returns what sends by a socket.
+func by(conn *net.UDPConn) SendFunc {
+	return func(b []byte, to netip.AddrPort) error {
+		_, err := conn.WriteToUDPAddrPort(b, to)
+		return err
+	}
 }
 
 // refresh asks again, and says now and then what has changed since it was last

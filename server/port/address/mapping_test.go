@@ -96,14 +96,6 @@ func always(address string) func(int32, []byte, netip.AddrPort) [][]byte {
 	}
 }
 
-// to returns what sends by a socket.
-func by(conn *net.UDPConn) SendFunc {
-	return func(b []byte, to netip.AddrPort) error {
-		_, err := conn.WriteToUDPAddrPort(b, to)
-		return err
-	}
-}
-
 // asking returns a mapping that asks often.
 func asking(w *world, log *slog.Logger) *mapping {
 	m := newMapping(w.host(), log)
