@@ -1,6 +1,6 @@
 // Runs the Go tests under the race detector: a line for each package, the
-// whole output of what failed, and the counts of top-level tests as JSON in
-// the file named by the first argument. Other arguments replace `./...`.
+// whole output of what failed, and the counts and failures of top-level tests as
+// JSON in the file named by the first argument. Other arguments replace `./...`.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,7 @@ const [file, ...patterns] = process.argv.slice(2);
 const args = ['test', '-race', '-json', ...(patterns.length > 0 ? patterns : ['./...'])];
 const go = spawn('go', args, { stdio: ['ignore', 'pipe', 'inherit'] });
 
-const total = { passed: 0, failed: 0 };
+const total = { passed: 0, failed: 0, told: [] };
 const output = new Map(); // what a test or a package printed, until it ends
 
 /** Takes one event of `go doc test2json`, and of the build's own output. */
@@ -28,7 +28,10 @@ function take(event) {
   }
   if (event.Test && !event.Test.includes('/')) {
     if (event.Action === 'pass') total.passed++;
-    if (event.Action === 'fail') total.failed++;
+    if (event.Action === 'fail') {
+      total.failed++;
+      total.told.push(`failed: ${event.Package} ${event.Test}`);
+    }
   }
   if (event.Test && event.Action === 'skip') console.log(`skipped: ${event.Package} ${event.Test}`);
 }

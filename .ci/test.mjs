@@ -55,8 +55,9 @@ const rows = select(process.argv.slice(2)).map((step) => {
 });
 
 console.log('\n== summary');
-for (const { name, seconds, ok, passed, failed: bad } of rows) {
+for (const { name, seconds, ok, passed, failed: bad, told } of rows) {
   console.log(`${ok ? 'passed' : 'FAILED'}  ${name.padEnd(14)} ${seconds.toFixed(1).padStart(7)} s  ${passed} passed, ${bad} failed`);
+  told?.forEach((line) => console.log(`        ${line}`));
 }
 const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`);

@@ -47,6 +47,22 @@ export function heard(page: Evaluator): Promise<Heard> {
   });
 }
 
+/** What a page shows and its connections say of themselves, for whoever reads a failed test. */
+export function condition(page: Evaluator): Promise<string> {
+  return page.evaluate(async () => {
+    const { peers } = window as unknown as { peers: RTCPeerConnection[] };
+    const told = [document.body.innerText.replaceAll(/\s*\n\s*/g, ' | ')];
+    for (const pc of peers) {
+      told.push(`connection ${pc.connectionState}, ICE ${pc.iceConnectionState}, signalling ${pc.signalingState}`);
+      const report = await pc.getStats();
+      report.forEach((s) => {
+        if (['inbound-rtp', 'outbound-rtp', 'transport', 'candidate-pair'].includes(s.type)) told.push(JSON.stringify(s));
+      });
+    }
+    return told.join('\n');
+  });
+}
+
 /** The selected pair of the page's newest connection: the local candidate's type, and how the media reach the server. */
 export function path(page: Evaluator): Promise<string> {
   return page.evaluate(async () => {

@@ -1,5 +1,5 @@
-import { type BrowserContext, expect, type Locator, type Page, test as base } from '@playwright/test';
-import { type Evaluator, heard, moved, picture, spy } from './probe';
+import { type BrowserContext, expect, type Locator, type Page, test as base, type TestInfo } from '@playwright/test';
+import { condition, type Evaluator, heard, moved, picture, spy } from './probe';
 import { type Options, Server } from './server';
 
 interface Fixtures {
@@ -15,8 +15,7 @@ export const test = base.extend<Fixtures>({
   server: async ({ settings }, use, info) => {
     const server = await Server.start(settings);
     await use(server);
-    if (info.status !== info.expectedStatus) await info.attach('server.log', { body: server.log });
-    await server.stop();
+    await dismiss(server, info);
   },
   person: async ({ browser, server, viewport }, use) => {
     const contexts: BrowserContext[] = [];
@@ -35,6 +34,12 @@ export const test = base.extend<Fixtures>({
 });
 
 export { expect };
+
+/** Stops a test's server; where the test failed, what the server logged comes with it. */
+export async function dismiss(server: Server, info: TestInfo): Promise<void> {
+  await server.stop();
+  if (info.status !== info.expectedStatus) await info.attach('server.log', { body: server.log });
+}
 
 /** What the page says to eyes; screen readers hear the same words from the status region, at their own time. */
 export function said(page: Page, text: string | RegExp): Locator {
@@ -68,13 +73,22 @@ function turnSoundOn(page: Evaluator): Promise<void> {
   });
 }
 
-/** Waits until frames are decoded, the picture moves and sound is heard. */
+/** Waits until frames are decoded, the picture moves and sound is heard. Where it waits in vain, the error has the page's condition. */
 export async function plays(page: Evaluator, o: { sound?: boolean } = {}): Promise<void> {
+  try {
+    await becomesLively(page, o.sound !== false);
+  } catch (error) {
+    const found = await condition(page).catch((e: unknown) => `no condition: ${String(e)}`);
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${found}`, { cause: error });
+  }
+}
+
+async function becomesLively(page: Evaluator, sound: boolean): Promise<void> {
   const before = await heard(page);
   const still = await picture(page);
   await expect.poll(async () => (await heard(page)).frames, { message: 'frames are decoded' }).toBeGreaterThan(before.frames + 10);
   await expect.poll(async () => moved(still, await picture(page)), { message: 'the picture moves' }).toBe(true);
-  if (o.sound !== false) {
+  if (sound) {
     const listen = async () => {
       await turnSoundOn(page);
       return (await heard(page)).energy;

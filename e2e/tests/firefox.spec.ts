@@ -3,17 +3,17 @@ import { firefox, firefoxProgram, pageOf } from '../lib/firefox';
 import { Lab, missing } from '../lib/lab';
 import { type Evaluator, heard } from '../lib/probe';
 import { binary, Server } from '../lib/server';
-import { expect, goLive, onAir, plays, test as base } from '../lib/test';
+import { dismiss, expect, goLive, onAir, plays, test as base } from '../lib/test';
 
 // Firefox reaches a server on loopback only now and then; on a host of its own it does each time.
 const why = missing();
 
 const test = base.extend<{ there: Server }>({
-  there: async ({}, use) => {
+  there: async ({}, use, info) => {
     const lab = new Lab();
     const server = await Server.start({ open: true, listen: `${lab.far}:0`, program: lab.wrap(binary) });
     await use(server);
-    await server.stop();
+    await dismiss(server, info);
     lab.close();
   },
 });

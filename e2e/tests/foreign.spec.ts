@@ -4,7 +4,7 @@ import { absent, Foreign, type Program } from '../lib/foreign';
 import { Lab, missing } from '../lib/lab';
 import { heard } from '../lib/probe';
 import { binary, type Options, Server } from '../lib/server';
-import { expect, goLive, onAir, plays, said, test as base } from '../lib/test';
+import { dismiss, expect, goLive, onAir, plays, said, test as base } from '../lib/test';
 
 // GStreamer's ICE library ties its sockets to interfaces other than loopback, so the server is on a host of its own.
 const why = missing();
@@ -19,7 +19,7 @@ interface Fixtures {
 }
 
 const test = base.extend<Fixtures>({
-  there: async ({}, use) => {
+  there: async ({}, use, info) => {
     const lab = new Lab();
     const servers: Server[] = [];
     await use(async (o) => {
@@ -27,7 +27,7 @@ const test = base.extend<Fixtures>({
       servers.push(server);
       return server;
     });
-    for (const s of servers) await s.stop();
+    for (const s of servers) await dismiss(s, info);
     lab.close();
   },
   client: async ({}, use, info) => {

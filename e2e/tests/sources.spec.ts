@@ -2,7 +2,7 @@ import type { Page } from '@playwright/test';
 import { accessible } from '../lib/axe';
 import { encode, lacks, type Door, type Media, type Tool } from '../lib/encoder';
 import { Server } from '../lib/server';
-import { expect, plays, said, test as base } from '../lib/test';
+import { dismiss, expect, plays, said, test as base } from '../lib/test';
 
 const password = 'a long enough password';
 const why = lacks('ffmpeg');
@@ -41,10 +41,10 @@ const test = base.extend<Fixtures>({
     await expect(page.getByRole('heading', { name: 'Sources' })).toBeVisible();
     await use(page);
   },
-  other: async ({}, use) => {
+  other: async ({}, use, info) => {
     const server = await Server.start({ open: true });
     await use(server);
-    await server.stop();
+    await dismiss(server, info);
   },
 });
 if (why !== '') console.log(`skipped: ${why}`);
