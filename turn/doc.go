@@ -27,6 +27,6 @@
 // would be needed too. The errors 400, 437, 438, 486 and 508 that it makes
 // itself are not signed. A signed request that names no user gets 401, where 400
 // is asked for; one whose nonce is too old and that asks for what is refused is
-// told that first. Who ends an allocation and makes another by the same socket at
-// once may lose that too, and has to make it again.
+// told that first. Who ends an allocation and makes another by the same UDP socket
+// at once may lose that too, and has to make it again.
 package turn

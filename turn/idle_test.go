@@ -1,9 +1,17 @@
 package turn
 
 import (
+	"bufio"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
+	"os"
+	"os/exec"
 	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,59 +19,122 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkIdle counts the memory of a thousand allocations, each with a channel,
-// whose clients say nothing: heap and stacks of server and clients together, as
-// both are in this process.
+// idleEnv is set in the process in which the clients of BenchmarkIdle are.
+const idleEnv = "HELIOGRAPH_IDLE_CLIENTS"
+
+// BenchmarkIdle tells what a thousand allocations take, each with a channel, whose
+// clients say nothing: what the heap and the stacks hold of them after a
+// collection, and by how much the process has grown, in which there are free
+// places between them too. Its clients are a process of their own and come by the
+// port as all do, so this is the server's memory, with all that is before TURN.
 func BenchmarkIdle(b *testing.B) {
-	const clients = 1000
+	const clients, first = 1000, 100
 	for _, network := range []string{"udp", "tcp", "tls"} {
 		b.Run(network, func(b *testing.B) {
 			for b.Loop() { // nothing is timed
 			}
-			h := open(b)
-			before, goroutines := inUse(), runtime.NumGoroutine()
-			all := make([]*raw, clients)
-			for i := range all {
-				all[i] = h.guestFrom(b, network, net.IPv4(127, 2, byte(i>>11), byte(i>>3)))
-				all[i].allocate()
-				require.Zero(b, code(b, all[i].signed(stun.MethodChannelBind, channel(0x4000), peer(h.addr))))
+			h, c := open(b), newCrowd(b)
+			for i := range first { // which need what is made but once, too
+				c.join(b, h, network, i)
 			}
-			require.Equal(b, clients, h.allocations.len())
-			b.ReportMetric(float64(inUse()-before)/1e6, "MB")
-			b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/clients, "goroutines/allocation")
-			runtime.KeepAlive(all)
+			before := footprintNow(b)
+			for i := range clients {
+				c.join(b, h, network, first+i)
+			}
+			require.Equal(b, first+clients, h.allocations.len())
+			now := footprintNow(b)
+			b.ReportMetric(float64(now.held-before.held)/1e6, "MB-held")
+			b.ReportMetric(float64(now.resident-before.resident)/1e6, "MB-resident")
+			b.ReportMetric(float64(now.goroutines-before.goroutines)/clients, "goroutines/allocation")
 		})
 	}
 }
 
-// inUse is what heap and stacks hold.
-func inUse() int64 {
-	runtime.GC()
-	runtime.GC() // stacks shrink, and pools are empty after the second
+// footprint is what this process has.
+type footprint struct{ held, resident, goroutines int }
+
+// footprintNow collects what is no longer used, and returns what is left.
+func footprintNow(b *testing.B) footprint {
+	b.Helper()
+	time.Sleep(restTime + time.Second) // until all sleep
+	for range 5 {                      // a stack shrinks by half each time
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	now := footprint{held: int(m.HeapAlloc + m.StackInuse), goroutines: runtime.NumGoroutine()}
+	if statm, err := os.ReadFile("/proc/self/statm"); err == nil { // Linux
+		pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
+		require.NoError(b, err)
+		now.resident = pages * os.Getpagesize()
+	}
+	return now
 }
 
-// guestFrom is guest from an address of the loopback, as one may have so many
-// allocations only. On systems where it has but one address it skips.
-func (h *house) guestFrom(b *testing.B, network string, ip net.IP) *raw {
+// crowd is the process of the clients.
+type crowd struct {
+	orders  io.Writer
+	answers *bufio.Scanner
+}
+
+// newCrowd starts the clients' process, which ends with the benchmark.
+func newCrowd(b *testing.B) *crowd {
 	b.Helper()
-	var d net.Dialer
-	d.LocalAddr = &net.TCPAddr{IP: ip}
-	over := "tcp"
-	if network == "udp" {
-		d.LocalAddr, over = &net.UDPAddr{IP: ip}, "udp"
-	}
-	c, err := d.Dial(over, h.addr.String())
-	if err != nil {
-		b.Skip("the loopback has one address here: ", err)
-	}
-	if network == "tls" {
-		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // whose certificate it is, is tested elsewhere
-	}
-	b.Cleanup(func() { _ = c.Close() })
-	require.NoError(b, c.SetDeadline(time.Now().Add(time.Minute)))
+	child := exec.Command(os.Args[0], "-test.run=^TestIdleClients$", "-test.timeout=60s")
+	child.Env = append(os.Environ(), idleEnv+"=1")
+	child.Stderr = os.Stderr
+	orders, err := child.StdinPipe()
+	require.NoError(b, err)
+	answers, err := child.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, child.Start())
+	b.Cleanup(func() { _ = orders.Close(); _ = child.Wait() })
+	return &crowd{orders, bufio.NewScanner(answers)}
+}
+
+// join has one more client make its allocation and fall silent. Eight have one
+// address of the loopback, as from one there may be so many only; where the
+// loopback has but one it skips.
+func (c *crowd) join(b *testing.B, h *house, network string, number int) {
+	b.Helper()
 	user, password, _ := h.Credentials("guest")
-	return &raw{t: b, conn: c, user: user, password: password}
+	_, err := fmt.Fprintln(c.orders, network, h.addr, net.IPv4(127, 2, byte(number>>11), byte(number>>3)), user, password)
+	require.NoError(b, err)
+	require.True(b, c.answers.Scan(), "the clients have ended")
+	if c.answers.Text() != "joined" {
+		b.Skip("no client from another address: ", c.answers.Text())
+	}
+}
+
+// TestIdleClients is no test but the clients of BenchmarkIdle.
+func TestIdleClients(t *testing.T) {
+	if os.Getenv(idleEnv) == "" {
+		t.Skip("only a child of BenchmarkIdle")
+	}
+	for orders := bufio.NewScanner(os.Stdin); orders.Scan(); {
+		words := strings.Fields(orders.Text())
+		c, err := dialFrom(net.ParseIP(words[2]), words[0], words[1])
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		r := &raw{t: t, conn: c, user: words[3], password: words[4]}
+		r.allocate()
+		require.Zero(t, code(t, r.signed(stun.MethodChannelBind, channel(0x4000), peer(clientOf(c.RemoteAddr()).addr))))
+		fmt.Println("joined")
+	}
+}
+
+// dialFrom connects from an address; network is udp, tcp or tls.
+func dialFrom(ip net.IP, network, server string) (net.Conn, error) {
+	if network == "udp" {
+		return (&net.Dialer{LocalAddr: &net.UDPAddr{IP: ip}}).Dial("udp", server)
+	}
+	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}).Dial("tcp", server)
+	if err != nil || network == "tcp" {
+		return c, err
+	}
+	return tls.Client(c, &tls.Config{InsecureSkipVerify: true}), nil // whose certificate it is, is tested elsewhere
 }

@@ -19,8 +19,29 @@ const maxMessage = 2048
 // errNoTCP refuses relays over TCP (RFC 6062), which the gate has done before.
 var errNoTCP = errors.New("turn: no TCP allocations")
 
+// library is the library's server.
+type library struct {
+	*pionturn.Server
+	reading sync.WaitGroup
+}
+
+// reads makes Close wait until the function it returns was called, once or more
+// often.
+func (l *library) reads() (ended func()) {
+	l.reading.Add(1)
+	return sync.OnceFunc(l.reading.Done)
+}
+
+// Close ends the reading of messages and connections, and waits for that.
+func (l *library) Close() error {
+	err := l.Server.Close()
+	l.reading.Wait()
+	return err
+}
+
 // serve starts the library's server.
-func (s *Server) serve() (*pionturn.Server, error) {
+func (s *Server) serve() (*library, error) {
+	l := new(library)
 	cfg := pionturn.ServerConfig{
 		Realm:         s.cfg.Realm,
 		LoggerFactory: quiet{s.log},
@@ -56,15 +77,24 @@ func (s *Server) serve() (*pionturn.Server, error) {
 	}
 	if s.cfg.Packets != nil {
 		cfg.PacketConnConfigs = []pionturn.PacketConnConfig{{
-			PacketConn: &packets{PacketConn: s.cfg.Packets, server: s, ended: s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
+			PacketConn: &packets{PacketConn: s.cfg.Packets, server: s, ended: l.reads()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
 		}}
 	}
+	var streams *listener
 	if s.cfg.Streams != nil {
+		streams = newListener(s, l.reads())
 		cfg.ListenerConfigs = []pionturn.ListenerConfig{{
-			Listener: &listener{s.cfg.Streams, s, s.reading()}, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
+			Listener: streams, RelayAddressGenerator: generator{s}, PermissionHandler: s.permit,
 		}}
 	}
-	return pionturn.NewServer(cfg)
+	var err error
+	if l.Server, err = pionturn.NewServer(cfg); err != nil {
+		return nil, err
+	}
+	if streams != nil {
+		l.reading.Go(streams.run)
+	}
+	return l, nil
 }
 
 // note tells a client's relayed address what the library permits it.
@@ -72,13 +102,6 @@ func (s *Server) note(src net.Addr, change func(*routes)) {
 	if c := s.allocations.relayed(clientOf(src)); c != nil {
 		c.routes.change(change)
 	}
-}
-
-// reading makes Run wait until the function it returns was called, once or
-// more often.
-func (s *Server) reading() (ended func()) {
-	s.connected.Add(1)
-	return sync.OnceFunc(s.connected.Done)
 }
 
 // quota is asked before each allocation.

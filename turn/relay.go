@@ -26,6 +26,7 @@ type relayConn struct {
 	server *Server
 	in     *rate.Limiter // from the client
 	out    *rate.Limiter // to the client
+	stream bool          // the client has a connection, with which the allocation ends
 	routes routes
 	life   life
 }
@@ -44,6 +45,7 @@ func (c *relayConn) forward(to way) {
 	if !ok || to == nil {
 		return
 	}
+	_, c.stream = to.(*stream)
 	relayed.Forward(func(b []byte, size int, from netip.AddrPort) bool {
 		h, ok := c.routes.header(from)
 		n := (len(b) + size - 1) / size
@@ -103,8 +105,12 @@ func (c *relayConn) WriteTo(b []byte, to net.Addr) (int, error) {
 }
 
 // ReadFrom waits for a datagram to the client that is within its bandwidth. Upon
-// an error the library ends the allocation.
+// an error the library ends the allocation. It ends that of a connection when the
+// connection ends too, so where none comes this way nobody has to wait for it.
 func (c *relayConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	if c.stream {
+		leaveLibrary()
+	}
 	for {
 		n, from, err := c.PacketConn.ReadFrom(b)
 		if err != nil {

@@ -36,31 +36,60 @@ const minFrame = 9
 // errFraming says that a connection carries something else than TURN.
 var errFraming = errors.New("turn: bad framing")
 
-// listener gives the library the TURN connections, each behind its gate.
+// listener gives the library the TURN connections, each behind its gate: when it
+// comes, and again whenever it has slept.
 type listener struct {
 	net.Listener
+	// set at construction
 	server *Server
-	ended  func() // tells Run that no more connections come
+	awake  chan *stream
+	done   chan struct{}
+	ended  func() // tells that the library takes no more connections
+	// atomic
+	once sync.Once
 }
 
-// Accept waits for a connection within the limits.
-func (l *listener) Accept() (net.Conn, error) {
+func newListener(s *Server, ended func()) *listener {
+	return &listener{Listener: s.cfg.Streams, server: s, awake: make(chan *stream), done: make(chan struct{}), ended: ended}
+}
+
+// run takes the connections within the limits, until no more come.
+func (l *listener) run() {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
-			l.ended()
-			return nil, err
+			return
 		}
-		if s := l.server.admitStream(c); s != nil {
-			return s, nil
+		if s := l.server.admitStream(c, l.awake); s != nil {
+			l.awake <- s
+			continue
 		}
 		l.server.count.streamErrors.Inc()
 		_ = c.Close()
 	}
 }
 
-// admitStream takes a connection on, unless there are too many.
-func (s *Server) admitStream(c net.Conn) *stream {
+// Accept waits for a connection that may have something to say. It goes on while
+// there are any, as the library hears of their end by reading.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case s := <-l.awake:
+		return s, nil
+	case <-l.done:
+		l.ended()
+		return nil, net.ErrClosed
+	}
+}
+
+// Close is called when there are no more connections, and lets none come.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return l.Listener.Close()
+}
+
+// admitStream takes a connection on, unless there are too many. It goes to awake
+// when it has slept.
+func (s *Server) admitStream(c net.Conn, awake chan<- *stream) *stream {
 	who := clientOf(c.RemoteAddr())
 	network := limit.Network(who.addr.Addr())
 	s.mu.Lock()
@@ -69,7 +98,7 @@ func (s *Server) admitStream(c net.Conn) *stream {
 		return nil
 	}
 	st := &stream{
-		Conn: c, server: s, network: network, opened: time.Now(), out: newOutput(&s.chunks),
+		Conn: c, server: s, network: network, opened: time.Now(), out: newOutput(&s.chunks), awake: awake,
 	}
 	st.gate = gate{server: s, client: who, reply: func(b []byte) { _, _ = st.Write(b) }}
 	s.streams[who] = st
@@ -99,6 +128,9 @@ type stream struct {
 	network netip.Addr
 	opened  time.Time
 	out     *output
+	awake   chan<- *stream
+	// owned by who reads: a goroutine of the library, or sleep
+	slept error // why it need not sleep again
 	// held while a message is written
 	writing sync.Mutex
 	// atomic
@@ -132,13 +164,7 @@ func (c *stream) Read(b []byte) (int, error) {
 // keeps no buffer for more: an idle client is to cost little, and those that send
 // send little.
 func (c *stream) next(b []byte) ([]byte, error) {
-	if err := c.Conn.SetReadDeadline(c.patience()); err != nil {
-		return nil, err
-	}
-	if c.ended.Load() {
-		return nil, net.ErrClosed
-	}
-	begun, err := c.Conn.Read(b[:4])
+	begun, err := c.begin(b)
 	if err != nil {
 		return nil, err
 	}

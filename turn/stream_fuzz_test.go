@@ -50,7 +50,7 @@ func FuzzStream(f *testing.F) {
 
 // messages reads a connection to its end.
 func messages(s *Server, c net.Conn) (all [][]byte) {
-	st := s.admitStream(c)
+	st := s.admitStream(c, nil)
 	defer func() { _ = st.Close() }()
 	for {
 		m, err := st.next(make([]byte, maxMessage))

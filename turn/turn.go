@@ -102,8 +102,8 @@ func (s *Server) Run(ctx context.Context) error {
 		s.connected.Go(c.kill) // which a client that does not read holds up, but only its own
 	}
 	s.allocations.end()
+	s.connected.Wait() // before the library closes: it ends the allocations of a connection when that has ended
 	err = library.Close()
-	s.connected.Wait()
 	s.allocations.wait()
 	return err
 }

@@ -23,7 +23,9 @@ func (c *accepted) Close() error {
 // prefixConn is a connection of which the first bytes were read already.
 type prefixConn struct {
 	net.Conn
-	prefix []byte // owned by the reader
+	// owned by the reader
+	prefix []byte
+	next   [1]byte
 }
 
 // Read returns the bytes read already, then those of the connection.
@@ -34,6 +36,17 @@ func (c *prefixConn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(b)
+}
+
+// Wait waits until there is something to read, which takes less memory than to
+// read. It is for who has read all there is: a Read has ended by its deadline.
+func (c *prefixConn) Wait() error {
+	if len(c.prefix) > 0 {
+		return nil
+	}
+	n, err := c.Conn.Read(c.next[:])
+	c.prefix = c.next[:n]
+	return err
 }
 
 // ReadFrom lets the kernel send files where it can: not through TLS.
@@ -51,8 +64,13 @@ func (c *prefixConn) CloseWrite() error {
 // ConnectionState that their client is behind TLS.
 type secureConn struct {
 	prefixConn
-	tls *tls.Conn
+	tls   *tls.Conn
+	plain *prefixConn // what is below
 }
+
+// Wait waits until there is something to decrypt. What package tls holds after a
+// Read that has ended by its deadline is less than a record.
+func (c *secureConn) Wait() error { return c.plain.Wait() }
 
 // ConnectionState returns what was agreed on in the handshake.
 func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }

@@ -20,8 +20,8 @@ const (
 )
 
 // pipeSize is how many datagrams wait for one TURN client whose relayed address
-// forwards nothing (see Forward): few, as each place is paid for by all clients.
-const pipeSize = 128
+// forwards nothing (see Forward): few, as all clients pay for them.
+const pipeSize = 32
 
 // retireFor is how long a closed relayed address is given to nobody else: the
 // session that used it still sends until its consent checks fail (RFC 7675).

@@ -191,12 +191,12 @@ func TestStuckClientsLeaveRoom(t *testing.T) {
 	t.Parallel()
 	var shared places
 	shared.taken.Store(maxQueued / 2)
-	waits := newPipe(pipeSize, &shared)
+	waits := newPipe(2*crowdedPipe, &shared)
 	for range crowdedPipe {
 		require.True(t, waits.push([]byte("x"), netip.AddrPort{}))
 	}
 	require.False(t, waits.push([]byte("x"), netip.AddrPort{}))
-	require.True(t, newPipe(pipeSize, &shared).push([]byte("x"), netip.AddrPort{}))
+	require.True(t, newPipe(1, &shared).push([]byte("x"), netip.AddrPort{}))
 	shared.taken.Store(maxQueued / 4)
 	require.True(t, waits.push([]byte("x"), netip.AddrPort{}))
 }

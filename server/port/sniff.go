@@ -87,7 +87,7 @@ func (s *streams) sort(c *accepted) (net.Conn, Stream) {
 	if kind == StreamTLS {
 		kind = StreamUnknown // no TLS in TLS
 	}
-	return &secureConn{prefixConn{Conn: secure, prefix: prefix}, secure}, kind
+	return &secureConn{prefixConn{Conn: secure, prefix: prefix}, secure, &plain}, kind
 }
 
 // agree does the handshake and says whether it went well.
