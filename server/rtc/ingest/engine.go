@@ -67,6 +67,7 @@ func publisherSettings(mux *iceMux) (webrtc.SettingEngine, error) {
 	s.SetICECredentials(mux.credentials.Ufrag, mux.credentials.Password)
 	s.SetICETimeouts(0, 0, 0) // supervise looks after that
 	s.DisableActiveTCP(true)
+	s.SetFireOnTrackBeforeFirstRTP(true) // see track.read
 	s.SetReceiveMTU(maxDatagram)
 	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	s.LoggerFactory = quiet()

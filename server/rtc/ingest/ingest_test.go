@@ -59,6 +59,7 @@ type studio struct {
 	pc     *webrtc.PeerConnection
 	track  *webrtc.TrackLocalStaticRTP
 	cable  *cable
+	repair repair
 	hub    *hub.Hub
 	pub    *Publisher
 	answer string
@@ -128,6 +129,8 @@ func (s *studio) dial(t *testing.T) {
 	require.NoError(t, m.RegisterDefaultCodecs())
 	r := &interceptor.Registry{}
 	require.NoError(t, webrtc.ConfigureNack(m, r)) // answers requests
+	require.NoError(t, webrtc.ConfigureTWCCHeaderExtensionSender(m, r))
+	r.Add(&s.repair)
 	s.pc, err = webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(m),
 		webrtc.WithInterceptorRegistry(r)).NewPeerConnection(webrtc.Configuration{})
 	require.NoError(t, err)

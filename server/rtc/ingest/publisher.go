@@ -290,24 +290,29 @@ func (p *Publisher) askKeyframe() {
 	}
 }
 
-// take takes a track whose first packet came.
+// take takes a track. Pion tells of it before it has a packet, and maybe before
+// it tells of the connection.
 func (p *Publisher) take(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 	for _, in := range p.tracks {
 		if pionKind(in.section.Kind) != remote.Kind() {
 			continue
 		}
-		// A second SSRC of one kind would mix two pictures.
-		if remote.PayloadType() != webrtc.PayloadType(in.section.Codecs[0].Payload) || !in.ssrc.CompareAndSwap(0, uint32(remote.SSRC())) {
+		if !in.ssrc.CompareAndSwap(0, uint32(remote.SSRC())) { // a second SSRC of one kind would mix two pictures
 			p.log.Debug("an extra SSRC is not used", "kind", in.section.Kind.String())
 			continue
 		}
-		p.begin(func() {
-			select {
-			case <-p.opened: // pion may tell of a track before it tells of the connection
-				in.read(remote)
-			case <-p.quit:
-			}
-		})
+		p.begin(func() { in.read(remote) })
 		p.begin(func() { in.readReports(receiver) })
+	}
+}
+
+// waitOpen waits until the stream has its tracks. It returns false when the
+// publication ends before that.
+func (p *Publisher) waitOpen() bool {
+	select {
+	case <-p.opened:
+		return true
+	case <-p.quit:
+		return false
 	}
 }

@@ -5,6 +5,7 @@ import "encoding/binary"
 // rtpPacket is a view of the parts of an RTP packet (RFC 3550 section 5.1)
 // that the hub wants.
 type rtpPacket struct {
+	codec   uint8 // payload type
 	seq     uint16
 	stamp   uint32
 	marker  bool
@@ -36,6 +37,7 @@ func parseRTP(b []byte) (p rtpPacket, ok bool) {
 		end -= n
 	}
 	return rtpPacket{
+		codec:   b[1] & 0x7f,
 		seq:     binary.BigEndian.Uint16(b[2:]),
 		stamp:   binary.BigEndian.Uint32(b[4:]),
 		marker:  b[1]&0x80 != 0,

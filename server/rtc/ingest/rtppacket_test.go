@@ -44,7 +44,7 @@ func TestParseRTP(t *testing.T) {
 			p, ok := parseRTP(tt.in)
 			require.Equal(t, tt.ok, ok)
 			if ok {
-				assert.Equal(t, rtpPacket{0x1234, 0x1000, true, tt.payload}, p)
+				assert.Equal(t, rtpPacket{0x60, 0x1234, 0x1000, true, tt.payload}, p)
 			}
 		})
 	}

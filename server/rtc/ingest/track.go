@@ -51,12 +51,19 @@ func newTrack(p *Publisher, s offer.Section) *track {
 	}
 }
 
-// read hands the track's packets on until the publication ends.
+// read hands the track's packets on until the publication ends. It begins to
+// read before there is anything to hand on, as pion reads the RTX stream, and
+// tells the publisher when its packets came, only once somebody reads the track.
+// Browsers probe the path with padding on RTX before their first picture: what
+// waits here seems to have come all at once, and they take the path for slow.
 func (in *track) read(remote *webrtc.TrackRemote) {
 	b := make([]byte, maxDatagram)
 	for {
 		n, attributes, err := remote.Read(b)
 		now := time.Now()
+		if in.input.Load() == nil && !in.pub.waitOpen() {
+			return
+		}
 		switch {
 		case err == nil:
 			in.pub.mux.heard(now)
@@ -102,7 +109,7 @@ func (in *track) packet(b []byte, now time.Time, again bool) {
 		return
 	}
 	p, ok := parseRTP(b)
-	if !ok {
+	if !ok || !again && p.codec != in.section.Codecs[0].Payload { // pion gives what came as RTX the type itself
 		in.unreadable()
 		return
 	}
@@ -112,11 +119,7 @@ func (in *track) packet(b []byte, now time.Time, again bool) {
 		in.gaps.drop(p.seq)
 		return
 	}
-	input := in.input.Load()
-	if input == nil {
-		return
-	}
-	input.WritePacket(hub.Incoming{
+	in.input.Load().WritePacket(hub.Incoming{
 		Seq: in.gaps.number(p.seq), Timestamp: p.stamp, Marker: p.marker, Arrival: now, Payload: p.payload,
 	})
 }
