@@ -7,6 +7,7 @@ import { ServerClock } from './clock';
 import { ProtocolError } from './errors';
 import { Follows } from './follows';
 import { Hail } from './hail';
+import { later } from './later';
 import { Requests } from './requests';
 import { Socket } from './socket';
 import { Backoff, Bell, abortable } from './wait';
@@ -62,7 +63,7 @@ export class Connection {
   readonly #requests = new Requests();
   // changed by events
   #socket: Socket | null = null;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  #retry: (() => void) | undefined;
   #backoff = new Backoff(steps);
   #triedAt = 0;
   /** What was there before hung, and was not ended by the other side: a socket that is opened now may hang as well. */
@@ -129,7 +130,7 @@ export class Connection {
   }
 
   close(): void {
-    clearTimeout(this.#retry);
+    this.#retry?.();
     this.#hail.stop();
     this.#set('closed');
     this.#socket?.close(new ProtocolError('connection_lost', 'the connection was closed'), true);
@@ -226,7 +227,7 @@ export class Connection {
 
   #endWait(): void {
     if (this.#state !== 'waiting') return;
-    clearTimeout(this.#retry);
+    this.#retry?.();
     this.#connect();
   }
 
@@ -310,7 +311,7 @@ export class Connection {
       this.#set('waiting');
       const least = Math.max(this.#leastDelay, (why.retryAfter ?? 0) * 1000);
       wait = Math.max(least, this.#backoff.next() - hung);
-      this.#retry = setTimeout(() => this.#connect(), wait);
+      this.#retry = later(wait, () => this.#connect());
     }
     this.#requests.failAll(new ProtocolError('connection_lost', why.message));
     // Otherwise sessions outlive their socket; those of a server that goes do not, and need not find out by silence.

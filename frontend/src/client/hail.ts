@@ -4,6 +4,8 @@
  * keeps out every later one.
  */
 
+import { later } from './later';
+
 /** 'silent': none came in time. 'refused': the browser or something near it did not let the request out. */
 export type HailAnswer = 'answered' | 'silent' | 'refused';
 
@@ -43,7 +45,7 @@ function hailAddress(socket: string): string {
 async function hail(url: string, within: number, signal: AbortSignal): Promise<HailAnswer> {
   const began = performance.now();
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), within);
+  const off = later(within, () => late.abort());
   try {
     const { status } = await fetch(url, {
       method: 'HEAD',
@@ -59,6 +61,6 @@ async function hail(url: string, within: number, signal: AbortSignal): Promise<H
   } catch {
     return !late.signal.aborted && performance.now() - began < atOnce ? 'refused' : 'silent';
   } finally {
-    clearTimeout(timer);
+    off();
   }
 }

@@ -6,6 +6,7 @@
 import type { Connection } from './connection';
 import { ProtocolError, asProtocolError } from './errors';
 import { given } from './fields';
+import { later } from './later';
 import { wantStereo } from './stereo';
 import { sleep } from './wait';
 import type { Answer, Request } from './wire';
@@ -39,7 +40,7 @@ export class Peer {
   #end: (why: ProtocolError) => void = () => {};
   // changed by events
   #givesUp: ReturnType<typeof setTimeout> | undefined;
-  #again: ReturnType<typeof setTimeout> | undefined;
+  #again: (() => void) | undefined;
   #session: string | undefined;
   #answered = false;
   #connected = false;
@@ -181,7 +182,7 @@ export class Peer {
 
   #stopTimers(): void {
     clearTimeout(this.#givesUp);
-    clearTimeout(this.#again);
+    this.#again?.();
     this.#givesUp = this.#again = undefined;
   }
 
@@ -217,10 +218,10 @@ export class Peer {
   #restartSoon(): void {
     const wait = this.#restarted + restartEvery - performance.now();
     if (wait <= 0) void this.#restart();
-    else this.#again ??= setTimeout(() => {
+    else this.#again ??= later(wait, () => {
       this.#again = undefined;
       const state = this.pc.connectionState;
       if (state === 'failed' || state === 'disconnected') void this.#restart();
-    }, wait);
+    });
   }
 }

@@ -1,17 +1,19 @@
 /** Waiting that can be called off, and the delays between tries. */
 
+import { later } from './later';
+
 /** Resolves after ms milliseconds; rejects with the signal's reason when it is aborted first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const stop = () => {
-      clearTimeout(timer);
+      off();
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
+    const off = later(ms, () => {
       signal?.removeEventListener('abort', stop);
       resolve();
-    }, ms);
+    });
     signal?.addEventListener('abort', stop, { once: true });
   });
 }

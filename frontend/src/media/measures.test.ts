@@ -131,7 +131,11 @@ describe('silence', () => {
     expect(doubts(500, [10, 20, 20, 20, 20, 20, 20, 20, 30, 30, 30].map(came))).toEqual([1, 3, 4.5]);
   });
 
-  test('is doubted at the first report where a hidden tab gets one a second', () => {
+  test('is doubted at the second report of silence where they come often', () => {
+    expect(doubts(250, [10, 20, 20, 20, 30, 30].map(came))).toEqual([0.75]);
+  });
+
+  test('is doubted at the first report of it where a hidden tab gets one a second', () => {
     expect(doubts(1000, [10, 20, 20, 20, 20, 20].map(came))).toEqual([2, 4]);
   });
 

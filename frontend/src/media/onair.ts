@@ -6,11 +6,12 @@
 import type { Connection } from '../client/connection';
 import type { ProtocolError } from '../client/errors';
 import type { Link } from '../client/keeper';
+import { every } from '../client/later';
 import { Publication, type PublicationOptions, type SendLimits } from '../client/publication';
 import { onNetworkChange } from './network';
 import { sendPosters } from './poster';
 import { keepResumeSecret, resumeSecret } from './secrets';
-import { listenEvery, Silence } from './silence';
+import { Silence } from './silence';
 import type { StreamInfo, UplinkStats } from './types';
 import { UplinkMeter } from './uplink';
 import { keepAwake } from './wakelock';
@@ -26,8 +27,10 @@ export interface OnAirOptions extends PublicationOptions {
   poster: () => MediaStreamTrack | null;
 }
 
-/** One in so many reports is measured: numbers that change more than once a second cannot be read. */
-const measureEvery = 2;
+/** How often (ms) a report is looked at. */
+const listenEvery = 250;
+/** One in so many is measured: numbers that change more than once a second cannot be read. */
+const measureEvery = 4;
 
 export class OnAir {
   // set at construction
@@ -73,9 +76,8 @@ export class OnAir {
     p.onresume = (secret) => keepResumeSecret(this.#options.stream, secret);
     const posters = new AbortController();
     void sendPosters(this.#options.poster, (jpeg) => void p.sendPoster(jpeg), posters.signal);
-    const timer = setInterval(() => void this.#listen(), listenEvery);
     this.#stops = [
-      () => clearInterval(timer),
+      every(listenEvery, () => void this.#listen()),
       () => posters.abort(),
       keepAwake(),
       onNetworkChange(() => p.hurry()),

@@ -1,6 +1,7 @@
 /** The player of one stream: what is watched, what is shown, and how well. */
 
 import type { Connection } from '../client/connection';
+import { every } from '../client/later';
 import { Viewing } from '../client/viewing';
 import type { DataMessage } from '../client/wire';
 import { DataFeed } from './datafeed';
@@ -9,10 +10,12 @@ import { atStart, phaseOf, playerProblem, type Facts } from './phases';
 import { problem } from './problems';
 import { ReceptionMeter } from './reception';
 import { Screen } from './screen';
-import { listenEvery, Silence } from './silence';
+import { Silence } from './silence';
 import { same, Store } from './store';
 import type { PlayerState, Readable } from './types';
 
+/** How often (ms) a report is looked at. */
+const readEvery = 500;
 /** Without media for this long (ms) a live stream is not live here. */
 const stallsAfter = 2000;
 /** And for this long, the session is thought to be broken though its path is good: the server says sooner if it is the publisher. */
@@ -71,9 +74,8 @@ export class PlayerStore implements Readable<PlayerState> {
     viewing.ontrack = () => void this.#screen.refresh();
     this.#screen.show(viewing.media);
     this.#store.patch({ media: viewing.media });
-    const timer = setInterval(() => void this.#read(), listenEvery);
     this.#stops = [
-      () => clearInterval(timer),
+      every(readEvery, () => void this.#read()),
       () => viewing.close(),
       () => this.#data.close(),
       onNetworkChange(() => viewing.hurry()),

@@ -5,12 +5,7 @@
 
 import { Deltas, entries, num } from './report';
 
-/** How often (ms) reports are to be looked at. */
-export const listenEvery = 500;
-/**
- * After about a half second (ms) of silence the network is doubted, and again about every two. Hidden tabs get one report
- * a second.
- */
+/** After about a half second (ms) of silence the network is doubted, and again about every two. */
 const doubtsAfter = 400;
 const doubtsEvery = 1900;
 
