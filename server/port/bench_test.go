@@ -14,10 +14,11 @@ func BenchmarkClassify(b *testing.B) {
 	rtp[0] = 0x80
 	channel := make([]byte, 1200)
 	channel[0] = 0x40
-	for name, p := range map[string][]byte{
-		"rtp": rtp, "channel": channel,
-		"check": stunMessage(0x0001, usernameAttr("ours:theirs")...), "plain": stunMessage(0x0001),
-	} {
+	packets := map[string][]byte{"rtp": rtp, "channel": channel, "plain": stunMessage(bindingRequest)}
+	for name, p := range checks(b) {
+		packets["check-"+name] = p
+	}
+	for name, p := range packets {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -45,7 +46,7 @@ func BenchmarkDispatch(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		p, from := full(b, n)
 		r := newReader(p, p.senders[0].socket)
-		for name, d := range map[string][]byte{"rtp": rtp, "check": stunMessage(0x0001, usernameAttr("session0:theirs")...)} {
+		for name, d := range map[string][]byte{"rtp": rtp, "check": checkFor(b, "session0:theirs")} {
 			b.Run(name+"-"+strconv.Itoa(n), func(b *testing.B) {
 				b.ReportAllocs()
 				i := 0

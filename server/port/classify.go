@@ -15,26 +15,29 @@ const (
 )
 
 // The parts of STUN that tell its messages apart, RFC 8489 section 5 and
-// RFC 8656 sections 17 and 18.
+// RFC 8656 sections 17 and 18. A type is method and class in one number.
 const (
 	stunHeader   = 20
 	stunCookie   = 0x2112A442
 	attrUsername = 0x0006
 	attrNominate = 0x0025 // USE-CANDIDATE, RFC 8445 section 7.1.2
 
-	methodBinding          = 0x001
-	methodAllocate         = 0x003
-	methodRefresh          = 0x004
-	methodSend             = 0x006
-	methodCreatePermission = 0x008
-	methodChannelBind      = 0x009
+	bindingRequest    = 0x0001
+	bindingIndication = 0x0011
+	bindingSuccess    = 0x0101
+	bindingError      = 0x0111
 
-	classRequest    = 0
-	classIndication = 1
+	allocateRequest         = 0x0003
+	refreshRequest          = 0x0004
+	createPermissionRequest = 0x0008
+	channelBindRequest      = 0x0009
+	sendIndication          = 0x0016
+
+	classBits = 0x0110 // of a type; a request has none of them
 )
 
 // ClassifyUDP tells what a datagram is from its bytes alone: the first byte as
-// in RFC 7983, then the method of a STUN message and whether it names a user.
+// in RFC 7983, then the type of a STUN message and whether it names a user.
 // Where it comes from says nothing, since a browser uses one socket for its
 // checks, its TURN client and its media. It keeps no state and allocates
 // nothing.
@@ -42,47 +45,35 @@ func ClassifyUDP(b []byte) Class {
 	if len(b) < 4 {
 		return ClassDrop
 	}
-	switch c := b[0]; {
+	head := binary.BigEndian.Uint32(b) // of STUN: type and length
+	switch c := head >> 24; {
 	case c >= 128 && c <= 191: // SRTP first: nearly all there is
 		return ClassMedia
-	case c <= 3:
-		return classifySTUN(b)
+	case c <= 3: // STUN, told apart below
 	case c >= 20 && c <= 63:
 		return ClassMedia // DTLS
 	case c >= 64 && c <= 79:
 		return ClassTURN // ChannelData, channels 0x4000-0x4FFF
-	}
-	return ClassDrop
-}
-
-// classifySTUN tells the messages apart that begin with two zero bits. Those
-// without the cookie are of RFC 3489, which nobody speaks but reflectors.
-func classifySTUN(b []byte) Class {
-	if len(b) < stunHeader || binary.BigEndian.Uint32(b[4:]) != stunCookie ||
-		int(binary.BigEndian.Uint16(b[2:]))+stunHeader != len(b) {
+	default:
 		return ClassDrop
 	}
-	method, class := stunType(binary.BigEndian.Uint16(b))
-	switch {
-	case method == methodBinding && class != classRequest:
-		return ClassICE
-	case method == methodBinding:
-		if _, ok := username(b); ok {
+	// What has no cookie is of RFC 3489, which nobody speaks but reflectors.
+	if len(b) < stunHeader || binary.BigEndian.Uint32(b[4:]) != stunCookie ||
+		int(head&0xffff)+stunHeader != len(b) {
+		return ClassDrop
+	}
+	switch head >> 16 {
+	case bindingRequest:
+		if _, ok := attribute(b, attrUsername); ok {
 			return ClassICE
 		}
 		return ClassSTUN
-	case class == classRequest && (method == methodAllocate || method == methodRefresh ||
-		method == methodCreatePermission || method == methodChannelBind):
-		return ClassTURN
-	case class == classIndication && method == methodSend:
+	case bindingIndication, bindingSuccess, bindingError:
+		return ClassICE
+	case allocateRequest, refreshRequest, createPermissionRequest, channelBindRequest, sendIndication:
 		return ClassTURN
 	}
 	return ClassDrop // responses to requests we never make, Data, RFC 6062
-}
-
-// stunType splits the message type, whose class bits lie within the method's.
-func stunType(t uint16) (method uint16, class uint8) {
-	return t&0xf | t&0xe0>>1 | t&0x3e00>>2, uint8(t>>4&1 | t>>7&2)
 }
 
 // username returns the value of the first USERNAME of a STUN message whose
@@ -95,18 +86,23 @@ func nominates(b []byte) bool {
 	return ok
 }
 
-// attribute returns the value of the first attribute of a kind.
+// attribute returns the value of the first attribute of a kind. Telling checks
+// apart is fast because it is small enough to be inlined, and because it never
+// makes an empty slice: for one the compiler would have to mind the address.
 func attribute(b []byte, kind uint16) ([]byte, bool) {
-	for p := stunHeader; p+4 <= len(b); {
-		size := int(binary.BigEndian.Uint16(b[p+2:]))
-		end := p + 4 + size
-		if end > len(b) {
-			return nil, false
+	if len(b) <= stunHeader {
+		return nil, false
+	}
+	for rest := b[stunHeader:]; len(rest) >= 4; {
+		end := 4 + int(binary.BigEndian.Uint16(rest[2:]))
+		if binary.BigEndian.Uint16(rest) == kind && end <= len(rest) {
+			return rest[4:end], true
 		}
-		if binary.BigEndian.Uint16(b[p:]) == kind {
-			return b[p+4 : end], true
+		end = (end + 3) &^ 3
+		if end >= len(rest) {
+			break
 		}
-		p = p + 4 + (size+3)&^3
+		rest = rest[end:]
 	}
 	return nil, false
 }
@@ -128,6 +124,5 @@ func isSTUN(b []byte) bool { return len(b) > 0 && b[0] <= 3 }
 
 // isCheck says whether an ICE datagram is a request, which names its session.
 func isCheck(b []byte) bool {
-	_, class := stunType(binary.BigEndian.Uint16(b))
-	return class == classRequest
+	return binary.BigEndian.Uint16(b)&classBits == 0
 }

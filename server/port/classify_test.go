@@ -2,9 +2,7 @@ package port
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/pion/stun/v4"
@@ -92,11 +90,7 @@ func TestLocalUfrag(t *testing.T) {
 // The vectors of RFC 5769, as far as this package reads such messages.
 func TestRFC5769(t *testing.T) {
 	t.Parallel()
-	vector := func(s string) []byte {
-		b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-		require.NoError(t, err)
-		return b
-	}
+	vector := func(s string) []byte { return unhex(t, s) }
 	request := vector(`000100582112a442b7e7a701bc34d686fa87dfae 802200105354554e207465737420636c69656e74
 		002400046e0001ff 80290008932ff9b151263b36 000600096576746a3a68367659202020
 		000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2 80280004e57a3bcf`)

@@ -91,7 +91,7 @@ func askSelf(ctx context.Context, network string, at netip.AddrPort) selfResult 
 // bind asks until the answer to the question comes, or the connection is closed.
 func bind(c net.Conn, again bool) error {
 	var request [20]byte
-	binary.BigEndian.PutUint16(request[0:], methodBinding)
+	binary.BigEndian.PutUint16(request[0:], bindingRequest)
 	binary.BigEndian.PutUint32(request[4:], stunCookie)
 	_, _ = rand.Read(request[8:]) // never fails: crypto/rand ends the program instead
 	answer := make([]byte, maxDatagram)

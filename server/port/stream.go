@@ -76,7 +76,7 @@ func maybeTURN(b []byte) bool {
 	for i, c := range b[:min(len(b), 8)] {
 		switch {
 		case i == 0 && c != 0,
-			i == 1 && c != methodBinding && c != methodAllocate && c != methodRefresh,
+			i == 1 && c != bindingRequest && c != allocateRequest && c != refreshRequest,
 			i == 3 && c&3 != 0, // lengths are multiples of four
 			i >= 4 && c != cookieByte(i-4):
 			return false
@@ -90,7 +90,7 @@ func maybeICE(b []byte) bool {
 	for i, c := range b[:min(len(b), 10)] {
 		switch {
 		case i == 2 && c != 0,
-			i == 3 && c != methodBinding,
+			i == 3 && c != bindingRequest,
 			i == 5 && int(binary.BigEndian.Uint16(b[4:]))+stunHeader != int(binary.BigEndian.Uint16(b)),
 			i >= 6 && c != cookieByte(i-6):
 			return false
