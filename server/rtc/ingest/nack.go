@@ -15,6 +15,8 @@ const (
 	nackTries    = 10                     // requests for one packet
 	nackAge      = time.Second            // after which a packet is of no use
 	nackMost     = 512                    // packets waited for
+	nackSilence  = 500 * time.Millisecond // without a packet, after which
+	nackBrief    = 16                     // more missing ones than this are not asked for
 	nackRestart  = 3000                   // packets back that mean a new beginning
 	nackUnsure   = 4                      // returns after several requests in a row that correct the round trip
 	nackFirstRTT = 100 * time.Millisecond // until it has been measured
@@ -26,6 +28,7 @@ type nacker struct {
 	marked  bool // what is sent again is marked so (RTX)
 	begun   bool
 	newest  int64         // highest extended sequence number seen
+	came    time.Time     // when it did
 	missing []missing     // ordered by sequence number
 	rtt     time.Duration // smoothed; 0 before the first measurement
 	jitter  time.Duration // mean deviation of it
@@ -44,7 +47,7 @@ type missing struct {
 // received notes a packet. again tells that it is marked as sent again.
 func (n *nacker) received(seq16 uint16, now time.Time, again bool) {
 	if !n.begun {
-		n.begun, n.newest = true, int64(seq16)
+		n.begun, n.newest, n.came = true, int64(seq16), now
 		return
 	}
 	step := int64(int16(seq16 - uint16(n.newest)))
@@ -52,7 +55,11 @@ func (n *nacker) received(seq16 uint16, now time.Time, again bool) {
 		n.found(n.newest+step, now, again)
 		return
 	}
-	if step < 0 || step > nackMost { // a jump, not a loss: begin anew
+	silence := now.Sub(n.came)
+	n.came = now
+	// A jump, not a loss; or the path was away, and the keyframe would have to wait
+	// until all the old pictures have been sent again: begin anew.
+	if step < 0 || step > nackMost || step > nackBrief+1 && silence > nackSilence {
 		n.missing = n.missing[:0]
 		n.gaveUp = true
 		n.newest += step

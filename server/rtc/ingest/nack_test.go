@@ -217,6 +217,37 @@ func TestNACKGivesUp(t *testing.T) {
 	assert.False(t, lost, "it is told once")
 }
 
+func TestNACKAsksForAKeyframeAfterSilence(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		silence  time.Duration
+		missing  uint16
+		keyframe bool
+	}{
+		{"the path was away", nackSilence + time.Millisecond, nackBrief + 1, true},
+		{"a burst of loss", nackSilence, nackBrief + 1, false},
+		{"a publisher of few pictures", 5 * time.Second, nackBrief, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var n nacker
+			start := time.Unix(0, 0)
+			n.received(65530, start, false)
+			back := start.Add(c.silence)
+			n.received(65531+c.missing, back, false)
+			_, lost := n.due(back, nil)
+			assert.Equal(t, c.keyframe, lost)
+			assert.Equal(t, c.keyframe, !n.waiting())
+			n.received(65533+c.missing, back, false)
+			n.received(65534+c.missing, back, false)
+			ask, lost := n.due(back, nil)
+			assert.False(t, lost)
+			assert.Contains(t, ask, 65532+c.missing, "what is lost afterwards is asked for")
+		})
+	}
+}
+
 func TestNACKIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
