@@ -70,9 +70,13 @@ func TestNoSRTPIsNoSession(t *testing.T) {
 	conn, err := dtls.ClientWithOptions(p.wire, p.wire.server, dtls.WithCertificates(p.pair), dtls.WithInsecureSkipVerify(true))
 	require.NoError(t, err)
 	defer conn.Close()
-	require.NoError(t, conn.HandshakeContext(t.Context()))
-	_, err = conn.Read(make([]byte, 10))
-	require.ErrorIs(t, err, io.EOF)
+	// The server's end may come before the client's handshake has returned.
+	if err = conn.HandshakeContext(t.Context()); err != nil {
+		require.ErrorContains(t, err, "CloseNotify")
+	} else {
+		_, err = conn.Read(make([]byte, 10))
+		require.ErrorIs(t, err, io.EOF)
+	}
 	require.ErrorIs(t, p.ended(), errProfile)
 }
 
