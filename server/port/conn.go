@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // accepted is a connection that gives its place back when it is closed.
@@ -58,6 +59,31 @@ func (c *prefixConn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// stuckTime is how long one write of a record of TLS may take, after which the
+// client is gone or means to hold us up.
+const stuckTime = 30 * time.Second
+
+// below is what TLS reads from and writes to. Package tls writes while it reads,
+// when the client has it change keys, and no deadline for reading ends that; Close
+// would wait for it, and with Close whoever stops a server. So who reads nothing
+// does not keep the connection.
+type below struct {
+	net.Conn
+	// owned by the writer, of whom package tls lets there be one
+	stuck *time.Timer // closes the connection
+}
+
+// Write closes the connection when it takes too long.
+func (c *below) Write(b []byte) (int, error) {
+	if c.stuck == nil {
+		c.stuck = time.AfterFunc(stuckTime, func() { _ = c.Conn.Close() })
+	} else {
+		c.stuck.Reset(stuckTime)
+	}
+	defer c.stuck.Stop()
+	return c.Conn.Write(b)
 }
 
 // secureConn is what was said in a TLS connection. Servers know by its

@@ -76,7 +76,7 @@ func (s *streams) sort(c *accepted) (net.Conn, Stream) {
 	case s.tls == nil:
 		return &plain, StreamUnknown
 	}
-	secure := tls.Server(&plain, s.tls)
+	secure := tls.Server(&below{Conn: &plain}, s.tls)
 	if !s.agree(c, secure) {
 		return nil, StreamTLS
 	}
