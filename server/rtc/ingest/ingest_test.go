@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ type studio struct {
 
 func newStudio(t *testing.T, silence time.Duration) *studio {
 	t.Helper()
-	s := prepareStudio(t, silence, patience)
+	s := prepareStudio(t, silence, patience, strings.Clone)
 	s.accept(t)
 	return s
 }
@@ -80,8 +81,8 @@ func (s *studio) accept(t *testing.T) {
 	require.NoError(t, s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: s.answer}))
 }
 
-// prepareStudio publishes and does not connect yet.
-func prepareStudio(t *testing.T, silence, arrival time.Duration) *studio {
+// prepareStudio publishes by what edit makes of the offer, and does not connect yet.
+func prepareStudio(t *testing.T, silence, arrival time.Duration, edit func(sdp string) string) *studio {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p, err := port.Listen(port.Config{Listen: "127.0.0.1:0"})
@@ -97,12 +98,12 @@ func prepareStudio(t *testing.T, silence, arrival time.Duration) *studio {
 	})
 	in := New(p, nil)
 	in.waits = waits{arrival: arrival, silence: silence, consent: 2 * silence, patience: 8 * silence}
-	s := &studio{hub: hub.New(hub.Config{})}
+	s := &studio{hub: hub.New(hub.Config{}), repair: repair{bound: make(chan struct{})}}
 	s.dial(t)
 	o, err := s.pc.CreateOffer(nil)
 	require.NoError(t, err)
 	require.NoError(t, s.pc.SetLocalDescription(o))
-	parsed, err := offer.Parse(o.SDP, offer.ToPublish)
+	parsed, err := offer.Parse(edit(o.SDP), offer.ToPublish)
 	require.NoError(t, err)
 	s.pub, s.answer, err = in.Answer(ctx, parsed, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -312,7 +313,7 @@ func TestStreamEndsWithItsPublisher(t *testing.T) {
 
 func TestPublisherThatNeverConnectsIsFreed(t *testing.T) {
 	t.Parallel()
-	s := prepareStudio(t, time.Hour, 50*time.Millisecond)
+	s := prepareStudio(t, time.Hour, 50*time.Millisecond, strings.Clone)
 	require.ErrorIs(t, s.ended(t), ErrUnconnected)
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"regexp"
 	"testing"
 	"time"
 
@@ -17,13 +18,25 @@ type repair struct {
 	ssrc    uint32
 	payload uint8
 	writer  interceptor.RTPWriter
+	bound   chan struct{} // closed when there is one
 }
 
 func (r *repair) NewInterceptor(string) (interceptor.Interceptor, error) { return r, nil }
 
 func (r *repair) BindLocalStream(info *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
 	r.ssrc, r.payload, r.writer = info.SSRCRetransmission, info.PayloadTypeRetransmission, w
+	close(r.bound)
 	return w
+}
+
+// wait waits until the client may send, which is after it is connected.
+func (r *repair) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.bound:
+	case <-time.After(patience):
+		t.Fatal("the client does not send")
+	}
 }
 
 // probe sends padding.
@@ -39,6 +52,7 @@ func TestProbesBeforeThePictureAreReported(t *testing.T) {
 	t.Parallel()
 	s := newStudio(t, time.Hour)
 	s.connected(t)
+	s.repair.wait(t)
 	transport := s.pc.GetSenders()[0].Transport()
 	reports, err := webrtc.NewAPI().NewRTPReceiver(webrtc.RTPCodecTypeVideo, transport)
 	require.NoError(t, err)
@@ -67,4 +81,22 @@ func TestProbesBeforeThePictureAreReported(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nothing is said of the probes")
 	}
+}
+
+// A client need not say which SSRC is its picture. Then what has the type of
+// pictures is, and not what it sends first.
+func TestAnotherTypeBeforeAnUndeclaredPicture(t *testing.T) {
+	t.Parallel()
+	s := prepareStudio(t, time.Hour, patience, func(sdp string) string {
+		return regexp.MustCompile("a=ssrc.*\r\n").ReplaceAllString(sdp, "")
+	})
+	s.accept(t)
+	s.connected(t)
+	s.repair.wait(t)
+	s.repair.ssrc, s.repair.payload = 77, 35
+	for seq := range uint16(20) {
+		require.NoError(t, s.repair.probe(seq))
+	}
+	s.sends(t)
+	require.NotEqual(t, uint32(77), s.pub.tracks[0].ssrc.Load())
 }

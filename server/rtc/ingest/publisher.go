@@ -294,15 +294,9 @@ func (p *Publisher) askKeyframe() {
 // it tells of the connection.
 func (p *Publisher) take(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 	for _, in := range p.tracks {
-		if pionKind(in.section.Kind) != remote.Kind() {
-			continue
+		if pionKind(in.section.Kind) == remote.Kind() {
+			p.begin(func() { in.read(remote, receiver) })
 		}
-		if !in.ssrc.CompareAndSwap(0, uint32(remote.SSRC())) { // a second SSRC of one kind would mix two pictures
-			p.log.Debug("an extra SSRC is not used", "kind", in.section.Kind.String())
-			continue
-		}
-		p.begin(func() { in.read(remote) })
-		p.begin(func() { in.readReports(receiver) })
 	}
 }
 

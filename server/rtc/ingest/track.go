@@ -56,18 +56,26 @@ func newTrack(p *Publisher, s offer.Section) *track {
 // tells the publisher when its packets came, only once somebody reads the track.
 // Browsers probe the path with padding on RTX before their first picture: what
 // waits here seems to have come all at once, and they take the path for slow.
-func (in *track) read(remote *webrtc.TrackRemote) {
+func (in *track) read(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 	b := make([]byte, maxDatagram)
-	for {
+	for ours := false; ; {
 		n, attributes, err := remote.Read(b)
 		now := time.Now()
+		again := attributes != nil && attributes.Get(webrtc.AttributeRtxSsrc) != nil
+		if !ours {
+			if err != nil || !again && !in.agreed(b[:n]) || !in.claim(remote) {
+				return
+			}
+			ours = true
+			in.pub.begin(func() { in.readReports(receiver) })
+		}
 		if in.input.Load() == nil && !in.pub.waitOpen() {
 			return
 		}
 		switch {
 		case err == nil:
 			in.pub.mux.heard(now)
-			in.packet(b[:n], now, attributes != nil && attributes.Get(webrtc.AttributeRtxSsrc) != nil)
+			in.packet(b[:n], now, again)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed):
 			return
 		case !isTimeout(err): // pion could not make sense of a packet
@@ -79,6 +87,23 @@ func (in *track) read(remote *webrtc.TrackRemote) {
 		in.askMissing(now)
 		in.setDeadline(remote, now)
 	}
+}
+
+// agreed says whether a packet is of the type that was agreed on. What is of
+// another, and came first, is not to be taken for the track.
+func (in *track) agreed(b []byte) bool {
+	p, ok := parseRTP(b)
+	return ok && p.codec == in.section.Codecs[0].Payload
+}
+
+// claim says whether an SSRC is the track's: the first one is. A second of one kind
+// would mix two pictures.
+func (in *track) claim(remote *webrtc.TrackRemote) bool {
+	if in.ssrc.CompareAndSwap(0, uint32(remote.SSRC())) {
+		return true
+	}
+	in.pub.log.Debug("an extra SSRC is not used", "kind", in.section.Kind.String())
+	return false
 }
 
 func isTimeout(err error) bool {
