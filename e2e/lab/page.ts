@@ -126,12 +126,15 @@ export function explain(tab: Tab): Promise<string> {
     if (!pc) return `${page}; it made no connection for media`;
     const own: string[] = [];
     const theirs: string[] = [];
+    const media: string[] = [];
     (await pc.getStats()).forEach((s) => {
       if (s.type === 'local-candidate') own.push(s.candidateType === 'relay' ? `relay (${s.relayProtocol})` : `${s.candidateType}/${s.protocol}`);
       if (s.type === 'remote-candidate') theirs.push(`${s.candidateType}/${s.protocol}`);
+      if (s.type === 'inbound-rtp') media.push(`${s.packetsReceived} ${s.kind} packets came (${s.framesDecoded ?? 0} frames decoded, ${s.pliCount ?? 0} PLI sent)`);
+      if (s.type === 'outbound-rtp') media.push(`${s.packetsSent} ${s.kind} packets went (${s.framesEncoded ?? 0} frames encoded, ${s.pliCount ?? 0} PLI came)`);
     });
     const list = (of: string[]) => [...new Set(of)].join(', ') || 'none';
-    return `${page}; of ${peers.length} connections for media, the last one's ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}`;
+    return `${page}; of ${peers.length} connections for media, the last one's ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}; ${media.join(', ') || 'no media'}`;
   });
 }
 

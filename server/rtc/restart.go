@@ -83,7 +83,7 @@ func (e *session) patch(f offer.Fragment, match string, candidates []string) (an
 	if err := f.CheckRestart(); err != nil {
 		return "", "", err
 	}
-	c, err := e.media.RestartICE(strings.Clone(f.Password))
+	c, err := e.media.RestartICE(lite.Credentials{Ufrag: strings.Clone(f.Ufrag), Password: strings.Clone(f.Password)})
 	if err != nil {
 		return "", "", err
 	}

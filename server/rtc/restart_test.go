@@ -10,6 +10,8 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/heliograph/heliograph/server/rtc/lite"
 )
 
 // value returns the first value of an attribute of an SDP.
@@ -202,7 +204,7 @@ func Test_W23_NoRestartAfterTheEnd(t *testing.T) {
 		require.NotNil(t, e)
 		e.media.Close(ErrLost)
 		<-e.media.Done()
-		_, err := e.media.RestartICE("a password of twenty-two")
+		_, err := e.media.RestartICE(lite.Credentials{Ufrag: "them", Password: "a password of twenty-two"})
 		require.ErrorIs(t, err, ErrLost)
 	})
 }

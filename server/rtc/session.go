@@ -37,7 +37,7 @@ type endpoint interface {
 type transport interface {
 	Connected() bool // by DTLS: the client is who made the offer, and is where it says
 	Restart(o *offer.Offer) (answer string, err error)
-	RestartICE(password string) (lite.Credentials, error)
+	RestartICE(client lite.Credentials) (lite.Credentials, error)
 }
 
 // session is one publication or viewing, through whichever door it came.

@@ -41,7 +41,7 @@ func TestSilentViewerKeepsItsPlace(t *testing.T) {
 	v.expire(time.Now().Add(lite.Patience + time.Second))
 	<-v.Done()
 	require.ErrorIs(t, v.Reason(), ErrLost)
-	_, err = v.RestartICE("")
+	_, err = v.RestartICE(lite.Credentials{})
 	require.ErrorIs(t, err, ErrLost)
 }
 

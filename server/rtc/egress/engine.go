@@ -136,7 +136,7 @@ func (e *Engine) Watch(sub *hub.Subscription, o *offer.Offer) (v *Viewer, answer
 	if err := v.unplayable(sub.Stream()); err != nil {
 		return nil, "", err
 	}
-	ice, credentials := lite.NewAgent(e.port, v, o.Password)
+	ice, credentials := lite.NewAgent(e.port, v, lite.Credentials{Ufrag: o.Ufrag, Password: o.Password})
 	v.ice, v.shard = ice, e.reserve()
 	if err := ice.Open(); err != nil { // from now on the port calls the viewer
 		e.release(v.shard)

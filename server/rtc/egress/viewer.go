@@ -122,7 +122,7 @@ func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
 	if o.Fingerprint != v.dtls.Fingerprint() {
 		return "", handshake.ErrFingerprint
 	}
-	c, err := v.RestartICE(o.Password)
+	c, err := v.RestartICE(lite.Credentials{Ufrag: o.Ufrag, Password: o.Password})
 	if err != nil {
 		return "", err
 	}
@@ -133,10 +133,10 @@ func (v *Viewer) Restart(o *offer.Offer) (answer string, err error) {
 	return v.answer(o, c, version), nil
 }
 
-// RestartICE is Restart for a client that sends no offer but its new password:
+// RestartICE is Restart for a client that sends no offer but its new credentials:
 // it returns the new credentials.
-func (v *Viewer) RestartICE(password string) (lite.Credentials, error) {
-	c, err := v.ice.Restart(password)
+func (v *Viewer) RestartICE(client lite.Credentials) (lite.Credentials, error) {
+	c, err := v.ice.Restart(client)
 	if reason := v.Reason(); reason != nil {
 		return c, reason
 	}

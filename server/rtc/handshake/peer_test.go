@@ -74,7 +74,7 @@ func (s *stage) session(t testing.TB, f offer.Fingerprint) (*session, lite.Crede
 	v.dtls = s.desk.Open(v, f)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	agent, c := lite.NewAgent(s.port, v, "")
+	agent, c := lite.NewAgent(s.port, v, lite.Credentials{})
 	require.NoError(t, agent.Open())
 	v.agent = agent
 	return v, c

@@ -61,7 +61,7 @@ func newICEMux(p *port.Port, o *offer.Offer, count *counters) (*iceMux, error) {
 	}
 	m := &iceMux{port: p, count: count, theirs: o.Ufrag, created: time.Now(), moved: make(chan struct{}, 1)}
 	m.conn = &muxConn{mux: m, local: here(), queue: make(chan *datagram, muxQueue), done: make(chan struct{})}
-	m.agent, m.credentials = lite.NewAgent(p, m, o.Password)
+	m.agent, m.credentials = lite.NewAgent(p, m, lite.Credentials{Ufrag: o.Ufrag, Password: o.Password})
 	return m, m.agent.Open()
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/heliograph/heliograph/server/hub"
 	"github.com/heliograph/heliograph/server/media"
 	"github.com/heliograph/heliograph/server/port"
+	"github.com/heliograph/heliograph/server/rtc/lite"
 	"github.com/heliograph/heliograph/server/rtc/offer"
 )
 
@@ -248,7 +249,7 @@ func TestRestartedPublisherGoesOn(t *testing.T) {
 	s.connected(t)
 	s.sends(t)
 	first := s.pub.mux.credentials
-	unused, err := s.pub.RestartICE("")
+	unused, err := s.pub.RestartICE(lite.Credentials{})
 	require.NoError(t, err)
 	require.NotEqual(t, first.Ufrag, unused.Ufrag)
 	s.sends(t) // over the old path
@@ -278,7 +279,7 @@ func TestRestartedPublisherGoesOn(t *testing.T) {
 
 	s.pub.Close(hub.ErrEnded)
 	require.ErrorIs(t, s.ended(t), hub.ErrEnded)
-	_, err = s.pub.RestartICE("")
+	_, err = s.pub.RestartICE(lite.Credentials{})
 	require.ErrorIs(t, err, hub.ErrEnded)
 }
 

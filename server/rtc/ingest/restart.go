@@ -37,10 +37,10 @@ func sectionsOf(o *offer.Offer) []string {
 }
 
 // RestartICE begins a new ICE generation (RFC 8445 section 9) with a client that
-// gave its new password, and returns the credentials of ours. Media go on over
+// gave its new credentials, and returns the credentials of ours. Media go on over
 // the old path until the client has proved a new one.
-func (p *Publisher) RestartICE(password string) (lite.Credentials, error) {
-	c, err := p.mux.agent.Restart(password)
+func (p *Publisher) RestartICE(client lite.Credentials) (lite.Credentials, error) {
+	c, err := p.mux.agent.Restart(client)
 	if reason := p.Reason(); reason != nil {
 		return c, reason
 	}
@@ -57,7 +57,7 @@ func (p *Publisher) Restart(o *offer.Offer) (answer string, err error) {
 	if !slices.Equal(sectionsOf(o), p.agreed.sections) {
 		return "", offer.Unusable("The offer has other m-lines than the first. To change the media, start a new session.")
 	}
-	c, err := p.RestartICE(o.Password)
+	c, err := p.RestartICE(lite.Credentials{Ufrag: o.Ufrag, Password: o.Password})
 	if err != nil {
 		return "", err
 	}

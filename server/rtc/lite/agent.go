@@ -59,8 +59,9 @@ type Agent struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	current generation
-	next    generation // of a restart that the client has not gone over to; zero for none
+	current Credentials
+	next    Credentials   // of a restart that the client has not gone over to; zero for none
+	clients []Credentials // of the client, the newest first
 	at      netip.AddrPort
 	checked time.Time // the last check from at
 	recent  recent
@@ -77,17 +78,17 @@ type state struct {
 	closed  bool
 }
 
-// generation is what both sides have for the time between two restarts.
-type generation struct {
-	Credentials
-	client string // the client's password
-}
+// maxClients is how many credentials of the client are remembered. After a
+// restart Chromium tries its older ports too, which have still the older ones.
+const maxClients = 4
 
-// NewAgent returns an agent with its first credentials. client is the password
-// that the client gave (ice-pwd).
-func NewAgent(p *port.Port, owner Owner, client string) (*Agent, Credentials) {
-	g := generation{NewCredentials(), client}
-	return &Agent{port: p, owner: owner, budget: rate.NewLimiter(rate.Every(proofsEvery), proofsBurst), current: g}, g.Credentials
+// NewAgent returns an agent with its first credentials. client are those that
+// the client gave (ice-ufrag and ice-pwd).
+func NewAgent(p *port.Port, owner Owner, client Credentials) (*Agent, Credentials) {
+	c := NewCredentials()
+	return &Agent{
+		port: p, owner: owner, budget: rate.NewLimiter(rate.Every(proofsEvery), proofsBurst), current: c, clients: []Credentials{client},
+	}, c
 }
 
 // Open registers the owner at the port until Close: it may be called from now
@@ -96,8 +97,8 @@ func (a *Agent) Open() error { return a.port.Register(a.current.Ufrag, a.owner) 
 
 // Restart begins a new ICE generation (RFC 8445 section 9). The older one goes
 // on until the client has nominated a path with the new one, or for ever when it
-// never does. client is the client's new password.
-func (a *Agent) Restart(client string) (Credentials, error) {
+// never does. client are the client's new credentials.
+func (a *Agent) Restart(client Credentials) (Credentials, error) {
 	c := NewCredentials()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,7 +113,8 @@ func (a *Agent) Restart(client string) (Credentials, error) {
 		a.port.Unregister(a.next.Ufrag)
 		a.dropAll()
 	}
-	a.next = generation{c, client}
+	a.next = c
+	a.clients = append([]Credentials{client}, a.clients[:min(len(a.clients), maxClients-1)]...)
 	return c, nil
 }
 
@@ -128,21 +130,21 @@ func (a *Agent) Check(b []byte, from netip.AddrPort) Finding {
 		return Forged
 	}
 	g := a.generation(k.Ufrag)
-	if g.Ufrag == "" || !k.ProvenBy(g.Credentials) {
+	if g.Ufrag == "" || !k.ProvenBy(g) {
 		return Forged
 	}
 	found, wanted := a.find(k, from)
-	if answer := k.Answer(g.Credentials, a.port.Remote(from)); answer != nil {
+	if answer := k.Answer(g, a.port.Remote(from)); answer != nil {
 		_ = a.port.Send(answer, from) // a check that is not answered is sent again
 	}
 	if wanted {
-		a.demand(k, g, from)
+		a.demand(k, from)
 	}
 	return found
 }
 
 // generation returns ours with a name, the zero one when there is none.
-func (a *Agent) generation(ufrag string) generation {
+func (a *Agent) generation(ufrag string) Credentials {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch ufrag {
@@ -151,7 +153,7 @@ func (a *Agent) generation(ufrag string) generation {
 	case a.current.Ufrag:
 		return a.current
 	}
-	return generation{}
+	return Credentials{}
 }
 
 // find takes an authentic check. The client's nomination is followed; before
@@ -216,7 +218,7 @@ func (a *Agent) Settle() {
 func (a *Agent) adopt(ufrag string) {
 	if ufrag == a.next.Ufrag {
 		a.port.Unregister(a.current.Ufrag)
-		a.current, a.next = a.next, generation{}
+		a.current, a.next = a.next, Credentials{}
 		a.drop(func(p *proof) bool { return p.ufrag != ufrag })
 	}
 }
@@ -283,5 +285,5 @@ func (a *Agent) Close() {
 	if a.next.Ufrag != "" {
 		a.port.Unregister(a.next.Ufrag)
 	}
-	a.current, a.next = generation{}, generation{}
+	a.current, a.next = Credentials{}, Credentials{}
 }

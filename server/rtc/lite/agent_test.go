@@ -43,6 +43,9 @@ func (nobody) Receive([]byte, netip.AddrPort) {}
 // theirs is the password of the client.
 const theirs = "the password of the client"
 
+// them are the client's first credentials.
+func them() Credentials { return Credentials{Ufrag: "them", Password: theirs} }
+
 // session is an agent with two places of its client, with whom DTLS is settled.
 type session struct {
 	*Agent
@@ -68,7 +71,7 @@ func newSession(t *testing.T) *session {
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f := &session{owner: &owner{}, ports: p, a: bind(t), b: bind(t)}
-	f.Agent, f.first = NewAgent(p, f.owner, theirs)
+	f.Agent, f.first = NewAgent(p, f.owner, them())
 	f.Settle()
 	require.NoError(t, f.Open())
 	t.Cleanup(f.Close)
@@ -169,10 +172,10 @@ func TestAgentRestarts(t *testing.T) {
 	t.Parallel()
 	f := newSession(t)
 	require.Equal(t, Here, f.nominate(f.a))
-	unused, err := f.Restart(theirs)
+	unused, err := f.Restart(them())
 	require.NoError(t, err)
 	require.Equal(t, Elsewhere, f.Check(checkFor(unused, unused.Password, true), f.b.AddrPort))
-	second, err := f.Restart(theirs)
+	second, err := f.Restart(them())
 	require.NoError(t, err)
 	require.True(t, f.free(unused))
 	require.Equal(t, Forged, f.Check(answerTo(f.b.check(), theirs), f.b.AddrPort), "to a check of the unused")
@@ -185,11 +188,11 @@ func TestAgentRestarts(t *testing.T) {
 	require.True(t, f.free(f.first))
 	require.Equal(t, Forged, f.nominate(f.a))
 
-	third, err := f.Restart(theirs)
+	third, err := f.Restart(them())
 	require.NoError(t, err)
 	require.Equal(t, Here, f.Check(checkFor(third, third.Password, true), f.b.AddrPort), "the same address as before")
 	require.True(t, f.free(second))
-	fourth, err := f.Restart(theirs)
+	fourth, err := f.Restart(them())
 	require.NoError(t, err)
 	f.quiet()
 	f.goes(fourth, false, f.a) // the old path is dead
@@ -198,7 +201,7 @@ func TestAgentRestarts(t *testing.T) {
 	f.Close()
 	f.Close()
 	require.True(t, f.free(fourth))
-	_, err = f.Restart(theirs)
+	_, err = f.Restart(them())
 	require.ErrorIs(t, err, ErrClosed)
 	require.Equal(t, Forged, f.Check(checkFor(fourth, fourth.Password, true), f.a.AddrPort))
 }
@@ -213,10 +216,10 @@ func TestAgentKeepsItsAddress(t *testing.T) {
 	t.Cleanup(func() { _ = c.Close() })
 	at := c.LocalAddr().(*net.UDPAddr).AddrPort()
 	require.Equal(t, Here, f.Check(checkFor(f.first, f.first.Password, true), at))
-	unused, err := f.Restart(theirs)
+	unused, err := f.Restart(them())
 	require.NoError(t, err)
 	require.Equal(t, Here, f.Check(checkFor(unused, unused.Password, false), at))
-	_, err = f.Restart(theirs)
+	_, err = f.Restart(them())
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := c.Write([]byte("\x80media"))

@@ -15,8 +15,8 @@ import (
 // ufragSize is the length of our user fragments, in characters.
 const ufragSize = 12
 
-// Credentials are one ICE generation of a session (RFC 8445 section 5.3). The
-// password is a secret of the session and its client.
+// Credentials are one ICE generation of a session, of ours or of the client's
+// (RFC 8445 section 5.3). The password is a secret of the session and its client.
 type Credentials struct {
 	Ufrag     string
 	Password  string

@@ -11,7 +11,12 @@ import (
 
 // checkFor is a check as a browser sends it.
 func checkFor(c Credentials, password string, nominate bool) []byte {
-	setters := []stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(c.Ufrag + ":them")}
+	return checkOf("them", c, password, nominate)
+}
+
+// checkOf is checkFor of a client by another name.
+func checkOf(name string, c Credentials, password string, nominate bool) []byte {
+	setters := []stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(c.Ufrag + ":" + name)}
 	if nominate {
 		setters = append(setters, stun.RawAttribute{Type: stun.AttrUseCandidate})
 	}

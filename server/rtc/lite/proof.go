@@ -42,13 +42,14 @@ type proof struct {
 }
 
 // newProof makes the check that answers a client's own from the same address;
-// nil when there is none, because the client's names are too long.
-func newProof(k Check, g generation, to netip.AddrPort) *proof {
-	p := &proof{to: to, ufrag: g.Ufrag, integrity: stun.NewShortTermIntegrity(g.client), id: stun.NewTransactionID()}
+// client is its password there. Nil when there is none, because the client's names
+// are too long.
+func newProof(k Check, client string, to netip.AddrPort) *proof {
+	p := &proof{to: to, ufrag: k.Ufrag, integrity: stun.NewShortTermIntegrity(client), id: stun.NewTransactionID()}
 	var tieBreaker [8]byte
 	_, _ = rand.Read(tieBreaker[:]) // never fails
 	m, err := stun.Build(stun.NewTransactionIDSetter(p.id), stun.BindingRequest,
-		stun.NewUsername(k.theirs+":"+g.Ufrag),
+		stun.NewUsername(k.theirs+":"+k.Ufrag),
 		stun.RawAttribute{Type: stun.AttrICEControlled, Value: tieBreaker[:]},
 		stun.RawAttribute{Type: stun.AttrPriority, Value: binary.BigEndian.AppendUint32(nil, peerReflexive)},
 		p.integrity, stun.Fingerprint)
@@ -115,17 +116,17 @@ func (p *proof) answeredBy(b []byte, from netip.AddrPort) bool {
 // there. Some of the addresses at which that is asked for may be forged, so that
 // all have their time, side by side; only when they are too many, the one that
 // has had most gives way, to a nomination.
-func (a *Agent) demand(k Check, g generation, from netip.AddrPort) {
+func (a *Agent) demand(k Check, from netip.AddrPort) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	underWay := func(p *proof) bool { return p.to == from && p.ufrag == g.Ufrag }
+	underWay := func(p *proof) bool { return p.to == from && p.ufrag == k.Ufrag }
 	switch {
-	case a.state.closed || g.Ufrag != a.current.Ufrag && g.Ufrag != a.next.Ufrag:
+	case a.state.closed || k.Ufrag != a.current.Ufrag && k.Ufrag != a.next.Ufrag:
 		return
 	case slices.ContainsFunc(a.proofs, underWay), len(a.proofs) == maxProofs && !k.Nominated:
 		return
 	}
-	p := newProof(k, g, from)
+	p := newProof(k, a.password(k.theirs), from)
 	if p == nil {
 		return
 	}
@@ -136,6 +137,17 @@ func (a *Agent) demand(k Check, g generation, from netip.AddrPort) {
 	}
 	a.proofs = append(a.proofs, p)
 	a.sendProof(p)
+}
+
+// password returns the client's that goes with a name of its, the newest when it
+// gave none by that name; mu is held.
+func (a *Agent) password(theirs string) string {
+	for _, c := range a.clients {
+		if c.Ufrag == theirs {
+			return c.Password
+		}
+	}
+	return a.clients[0].Password
 }
 
 // sendProof sends a check of ours, again and again; mu is held.

@@ -241,3 +241,28 @@ func FuzzAgentCheck(f *testing.F) {
 		require.Equal(t, Forged, s.Check(b, s.b.AddrPort))
 	})
 }
+
+// After a restart a client may check from an older port too, with our new
+// credentials and its own older ones: there it takes no check but with those.
+func TestOlderPortIsAskedWithItsOwnPassword(t *testing.T) {
+	t.Parallel()
+	f := newSession(t)
+	require.Equal(t, Here, f.nominate(f.a))
+	for i := range 2 * maxClients {
+		c, err := f.Restart(Credentials{Ufrag: "new" + string(rune('a'+i)), Password: "a new password"})
+		require.NoError(t, err)
+		older, password := "them", theirs
+		if i >= maxClients-1 { // that one is forgotten
+			older, password = "new"+string(rune('a'+i-1)), "a new password"
+		}
+		require.Equal(t, Elsewhere, f.Check(checkOf(older, c, c.Password, true), f.b.AddrPort))
+		ours := f.b.check()
+		require.NoError(t, ours.Check(stun.NewShortTermIntegrity(password)))
+		var name stun.Username
+		require.NoError(t, name.GetFrom(ours))
+		require.Equal(t, older+":"+c.Ufrag, name.String())
+		require.Equal(t, Here, f.Check(answerTo(ours, password), f.b.AddrPort))
+		require.Equal(t, f.b.AddrPort, f.owner.where())
+		f.a, f.b = f.b, f.a
+	}
+}
