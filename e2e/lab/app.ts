@@ -1,4 +1,5 @@
-import { explain, frames, moments, until } from './page';
+import { explain } from '../lib/probe';
+import { frames, moments, until } from './page';
 import type { Tab } from './person';
 
 /** What people do in the web app, in whichever browser. */

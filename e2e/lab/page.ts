@@ -1,3 +1,4 @@
+import { explain } from '../lib/probe';
 import type { Tab } from './person';
 
 /** What `spy` and `prepare` leave in a page. */
@@ -112,29 +113,6 @@ export function way(tab: Tab): Promise<string> {
       return `${String(c?.['candidateType'])}/${String(c?.['protocol'])}`;
     };
     return `${name(pair['localCandidateId'])} → ${name(pair['remoteCandidateId'])}`;
-  });
-}
-
-/** Why there is no picture, as far as the page can say. */
-export function explain(tab: Tab): Promise<string> {
-  return tab.evaluate(async () => {
-    const { peers } = window as unknown as Prepared;
-    const pc = peers.at(-1);
-    const phase = document.querySelector('[data-phase]')?.getAttribute('data-phase') ?? 'none';
-    const status = [...document.querySelectorAll('[role="status"], [role="alert"]')].map((e) => e.textContent?.trim()).filter(Boolean).join(' ');
-    const page = `the page's phase is ${phase}${status && ` ("${status}")`}`;
-    if (!pc) return `${page}; it made no connection for media`;
-    const own: string[] = [];
-    const theirs: string[] = [];
-    const media: string[] = [];
-    (await pc.getStats()).forEach((s) => {
-      if (s.type === 'local-candidate') own.push(s.candidateType === 'relay' ? `relay (${s.relayProtocol})` : `${s.candidateType}/${s.protocol}`);
-      if (s.type === 'remote-candidate') theirs.push(`${s.candidateType}/${s.protocol}`);
-      if (s.type === 'inbound-rtp') media.push(`${s.packetsReceived} ${s.kind} packets came (${s.framesDecoded ?? 0} frames decoded, ${s.pliCount ?? 0} PLI sent)`);
-      if (s.type === 'outbound-rtp') media.push(`${s.packetsSent} ${s.kind} packets went (${s.framesEncoded ?? 0} frames encoded, ${s.pliCount ?? 0} PLI came)`);
-    });
-    const list = (of: string[]) => [...new Set(of)].join(', ') || 'none';
-    return `${page}; of ${peers.length} connections for media, the last one's ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}; ${media.join(', ') || 'no media'}`;
   });
 }
 

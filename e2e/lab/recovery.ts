@@ -1,4 +1,5 @@
-import { explain, frames } from './page';
+import { explain } from '../lib/probe';
+import { frames } from './page';
 import type { Tab } from './person';
 
 /** A picture that stands still longer than this (ms) is interrupted. */

@@ -47,19 +47,26 @@ export function heard(page: Evaluator): Promise<Heard> {
   });
 }
 
-/** What a page shows and its connections say of themselves, for whoever reads a failed test. */
-export function condition(page: Evaluator): Promise<string> {
+/** Why there is no picture, as far as the page can say. */
+export function explain(page: Evaluator): Promise<string> {
   return page.evaluate(async () => {
     const { peers } = window as unknown as { peers: RTCPeerConnection[] };
-    const told = [document.body.innerText.replaceAll(/\s*\n\s*/g, ' | ')];
-    for (const pc of peers) {
-      told.push(`connection ${pc.connectionState}, ICE ${pc.iceConnectionState}, signalling ${pc.signalingState}`);
-      const report = await pc.getStats();
-      report.forEach((s) => {
-        if (['inbound-rtp', 'outbound-rtp', 'transport', 'candidate-pair'].includes(s.type)) told.push(JSON.stringify(s));
-      });
-    }
-    return told.join('\n');
+    const pc = peers.at(-1);
+    const phase = document.querySelector('[data-phase]')?.getAttribute('data-phase') ?? 'none';
+    const status = [...document.querySelectorAll('[role="status"], [role="alert"]')].map((e) => e.textContent?.trim()).filter(Boolean).join(' ');
+    const shown = `the page's phase is ${phase}${status && ` ("${status}")`}`;
+    if (!pc) return `${shown}; it made no connection for media`;
+    const own: string[] = [];
+    const theirs: string[] = [];
+    const media: string[] = [];
+    (await pc.getStats()).forEach((s) => {
+      if (s.type === 'local-candidate') own.push(s.candidateType === 'relay' ? `relay (${s.relayProtocol})` : `${s.candidateType}/${s.protocol}`);
+      if (s.type === 'remote-candidate') theirs.push(`${s.candidateType}/${s.protocol}`);
+      if (s.type === 'inbound-rtp') media.push(`${s.packetsReceived} ${s.kind} packets came (${s.framesDecoded ?? 0} frames decoded, ${s.pliCount ?? 0} PLI sent)`);
+      if (s.type === 'outbound-rtp') media.push(`${s.packetsSent} ${s.kind} packets went (${s.framesEncoded ?? 0} frames encoded, ${s.pliCount ?? 0} PLI came)`);
+    });
+    const list = (of: string[]) => [...new Set(of)].join(', ') || 'none';
+    return `${shown}; of ${peers.length} connections for media, the last one's ICE is ${pc.iceConnectionState}, own candidates: ${list(own)}; the server's: ${list(theirs)}; ${media.join(', ') || 'no media'}`;
   });
 }
 

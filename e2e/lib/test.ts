@@ -1,5 +1,5 @@
 import { type BrowserContext, expect, type Locator, type Page, test as base, type TestInfo } from '@playwright/test';
-import { condition, type Evaluator, heard, moved, picture, spy } from './probe';
+import { type Evaluator, explain, heard, moved, picture, spy } from './probe';
 import { type Options, Server } from './server';
 
 interface Fixtures {
@@ -73,12 +73,12 @@ function turnSoundOn(page: Evaluator): Promise<void> {
   });
 }
 
-/** Waits until frames are decoded, the picture moves and sound is heard. Where it waits in vain, the error has the page's condition. */
+/** Waits until frames are decoded, the picture moves and sound is heard. Where it waits in vain, the error says what the page does. */
 export async function plays(page: Evaluator, o: { sound?: boolean } = {}): Promise<void> {
   try {
     await becomesLively(page, o.sound !== false);
   } catch (error) {
-    const found = await condition(page).catch((e: unknown) => `no condition: ${String(e)}`);
+    const found = await explain(page).catch((e: unknown) => `the page says nothing: ${String(e)}`);
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n${found}`, { cause: error });
   }
 }
