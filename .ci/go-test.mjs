@@ -33,7 +33,10 @@ function take(event) {
       total.told.push(`failed: ${event.Package} ${event.Test}`);
     }
   }
-  if (event.Test && event.Action === 'skip') console.log(`skipped: ${event.Package} ${event.Test}`);
+  if (event.Test && event.Action === 'skip') {
+    const [, reason = 'no reason given'] = /_test\.go:\d+: (.*)/.exec(text) ?? [];
+    console.log(`skipped: ${event.Package} ${event.Test}: ${reason}`);
+  }
 }
 
 for await (const line of createInterface({ input: go.stdout })) {
